@@ -1,0 +1,37 @@
+# Everything the README names. Each target sets up what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: train test lint ui bench setup clean
+
+train: setup  ## the main job: prepare, partition, train over four hospitals, report
+	dvc repro --quiet
+	wardround report
+
+test: setup  ## the whole suite
+	pytest
+
+lint: setup  ## style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+ui: setup  ## MLflow's page over this project's runs
+	wardround ui
+
+bench: setup  ## seconds per round and where they go
+	python benchmarks/round.py
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
