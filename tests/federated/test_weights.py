@@ -1,0 +1,102 @@
+"""The exact sum: by hand, against fractions, and independent of order and grouping."""
+
+import random
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federated.weights import (
+    FRACTION_BITS,
+    add,
+    digest,
+    digest_json,
+    exact_sum,
+    floating,
+    from_bytes,
+    merge,
+    subtract,
+    term,
+    to_bytes,
+)
+
+values = st.lists(
+    st.tuples(
+        st.lists(st.floats(-1000, 1000, width=32), min_size=3, max_size=3), st.integers(1, 500)
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def test_weighted_mean_by_hand() -> None:
+    # (1·[1, 2] + 3·[3, 6]) / 4 = [2.5, 5]
+    pairs = [({"w": torch.tensor([1.0, 2.0])}, 1), ({"w": torch.tensor([3.0, 6.0])}, 3)]
+    assert exact_sum(pairs).mean()["w"].tolist() == [2.5, 5.0]
+    assert exact_sum(pairs).value()["w"].tolist() == [10.0, 20.0]
+
+
+@given(values, st.randoms())
+def test_any_order_and_grouping_gives_the_same_bits(
+    pairs: list[tuple[list[float], int]], shuffle: random.Random
+) -> None:
+    terms = [({"w": torch.tensor(v)}, n) for v, n in pairs]
+    whole = exact_sum(terms)
+    shuffle.shuffle(terms)
+    cut = shuffle.randrange(len(terms) + 1)
+    parts = [exact_sum(part) for part in (terms[:cut], terms[cut:]) if part]
+    merged = parts[0] if len(parts) == 1 else merge(parts[1], parts[0])
+    assert torch.equal(whole.total["w"], merged.total["w"])
+    assert whole.coefficient == merged.coefficient
+
+
+@given(values)
+def test_the_sum_is_within_its_rounding_of_the_true_one(
+    pairs: list[tuple[list[float], int]],
+) -> None:
+    got = exact_sum(({"w": torch.tensor(v)}, n) for v, n in pairs).value()["w"]
+    for i in range(3):
+        true = sum(Fraction(float(torch.tensor(v)[i])) * n for v, n in pairs)
+        bound = Fraction(sum(n for _, n in pairs), 2 ** (FRACTION_BITS + 1))
+        conversion = abs(true) * Fraction(1, 2**52) + bound
+        assert abs(Fraction(float(got[i])) - true) <= conversion
+
+
+@pytest.mark.parametrize("bad", [2.0**40, float("nan"), float("inf")])
+def test_what_does_not_fit_is_refused_by_name(bad: float) -> None:
+    with pytest.raises(OverflowError, match=r"'layer\.bias'"):
+        term({"layer.bias": torch.tensor([bad])}, 1)
+
+
+def test_an_overflow_of_the_total_is_refused() -> None:
+    large = {"w": torch.tensor([2.0**25])}
+    with pytest.raises(OverflowError, match="'w'"):
+        exact_sum([(large, 1)] * 3)
+
+
+def test_no_updates_and_no_weight_are_refused() -> None:
+    with pytest.raises(ValueError, match="no updates"):
+        exact_sum([])
+    with pytest.raises(ValueError, match="at least 1"):
+        term({"w": torch.zeros(1)}, 0)
+
+
+def test_add_rounds_once_and_keeps_dtypes_and_counters() -> None:
+    weights = {"w": torch.tensor([1.0]), "steps": torch.tensor(5)}
+    after = add(weights, {"w": torch.tensor([0.5], dtype=torch.float64)}, scale=2.0)
+    assert after["w"].dtype == torch.float32
+    assert after["w"].tolist() == [2.0]
+    assert after["steps"].item() == 5
+    assert set(floating(weights)) == {"w"}
+    assert subtract(after, weights)["w"].tolist() == [1.0]
+
+
+def test_bytes_are_stable_and_read_back() -> None:
+    weights = {"b": torch.tensor([1.0, -0.0]), "a": torch.arange(3)}
+    data = to_bytes(weights)
+    assert data == to_bytes(dict(reversed(list(weights.items()))))
+    assert all(torch.equal(from_bytes(data)[k], v) for k, v in weights.items())
+    assert len(digest(data)) == 64
+    assert digest_json({"b": 1, "a": [2]}) == digest_json({"a": [2], "b": 1})
