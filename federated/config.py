@@ -1,0 +1,205 @@
+"""A strict mirror of params.yaml. Every key is documented there, in place.
+
+Whatever is wrong is refused before anything runs: unknown keys (with the nearest valid name),
+wrong types, values out of range, and combinations that make no sense.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from federated import plugins
+from federated.algorithm import Algorithm, compose
+from federated.errors import ConfigError
+
+Options = dict[str, Any]
+
+
+class Section(BaseModel):
+    """One section of params.yaml: frozen, typed, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Which data, how it is cut into hospitals, and how features are scaled."""
+
+    dataset: str
+    source: Options
+    hospitals: tuple[str, ...] = Field(strict=False)
+    partition: Options
+    test_fraction: float = Field(gt=0, lt=1)
+    min_rows: int = Field(ge=2)
+    scaling: Literal["hospital", "federated", "off"]
+    missing_indicators: bool
+    seed: int = Field(ge=0)
+
+    @field_validator("hospitals")
+    @classmethod
+    def _names_are_folders(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not name or name != Path(name).name or name.startswith("."):
+                raise ValueError(f"{name!r} cannot be the name of a hospital's folder")
+        if len(set(names)) != len(names):
+            raise ValueError("a hospital is listed twice")
+        return names
+
+    @cached_property
+    def reader(self) -> Any:
+        """The data set plug-in (`federated/datasets`)."""
+        return plugins.create("federated.datasets", self.dataset, self.source, "data.source")
+
+    @cached_property
+    def partitioner(self) -> Any:
+        """The partition plug-in (`federated/partition`)."""
+        values = {k: v for k, v in self.partition.items() if k != "name"}
+        name = _name(self.partition, "data.partition")
+        return plugins.create("federated.partition", name, values, "data.partition")
+
+
+class AlgorithmConfig(Section):
+    """A preset and what is changed in it: local × aggregation × server."""
+
+    name: str
+    local: Options
+    aggregation: Options
+    server: Options
+    selection: Options
+
+    @cached_property
+    def rules(self) -> Algorithm:
+        """The composed algorithm."""
+        return compose(self.name, self.local, self.aggregation, self.server, self.selection)
+
+
+class EvaluationConfig(Section):
+    """Resolution of the counts that metrics are computed from."""
+
+    score_bins: int = Field(ge=10, le=100_000)
+    calibration_bins: int = Field(ge=2, le=100)
+
+
+class RunConfig(Section):
+    """The federation as a run: how long, from which seed, what is compared and kept."""
+
+    rounds: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    parallel: bool
+    baselines: tuple[Literal["alone", "pooled"], ...] = Field(strict=False)
+    experiment: str = Field(min_length=1)
+    name: str | None
+    tracking_uri: str | None
+    registered_model: str | None
+
+
+class Config(Section):
+    """All of params.yaml."""
+
+    data: DataConfig
+    model: Options
+    algorithm: AlgorithmConfig
+    evaluation: EvaluationConfig
+    run: RunConfig
+
+    @cached_property
+    def architecture(self) -> Any:
+        """The model plug-in (`models/`)."""
+        values = {k: v for k, v in self.model.items() if k != "name"}
+        return plugins.create("models", _name(self.model, "model"), values, "model")
+
+    def unused(self) -> list[str]:
+        """Keys that are set but have no effect under the chosen names, as dotted paths."""
+        rules = self.algorithm
+        chosen = [("models", "model", self.model)]
+        chosen += [("federated.partition", "data.partition", self.data.partition)]
+        chosen += [
+            (f"federated.{kind}", f"algorithm.{kind}", getattr(rules, kind) | {"name": name})
+            for kind, name in rules.rules.names.items()
+        ]
+        found = []
+        for package, where, values in chosen:
+            given = {k: v for k, v in values.items() if k != "name"}
+            found += [f"{where}.{k}" for k in plugins.unused(package, values["name"], given)]
+        return found
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read params.yaml, apply `section.key=value` overrides, and check everything.
+
+    Raises ConfigError with every fault found.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; give another with --params") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected sections such as data: and run:")
+    for override in overrides:
+        raw = _set(raw, override)
+    return parse(raw, str(path))
+
+
+def parse(raw: Mapping[str, Any], where: str = "params") -> Config:
+    """A checked Config from plain values; builds every plug-in once so that faults show now."""
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{where}:\n{_explain(error)}") from None
+    _ = config.data.reader, config.data.partitioner, config.architecture, config.algorithm.rules
+    return config
+
+
+def _set(raw: dict[str, Any], override: str) -> dict[str, Any]:
+    """A copy of `raw` in which the dotted key has the YAML value of `section.key=value`."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override!r}: expected section.key=value")
+    head, _, rest = key.partition(".")
+    if rest:
+        inner = raw.get(head)
+        if not isinstance(inner, dict):
+            hint = plugins.nearest(head, sorted(raw))
+            raise ConfigError(f"--set {key}: there is no section {head!r}; {hint}")
+        return {**raw, head: _set(inner, f"{rest}={text}")}
+    try:
+        return {**raw, head: yaml.safe_load(text)}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: not a YAML value: {error}") from None
+
+
+def _name(section: Mapping[str, Any], where: str) -> str:
+    name = section.get("name")
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}.name: expected a name (got {name!r})")
+    return name
+
+
+def _explain(error: ValidationError) -> str:
+    """One line a fault; an unknown key is answered with the nearest valid one."""
+    lines = []
+    for item in error.errors():
+        *path, last = [str(p) for p in item["loc"]]
+        if item["type"] == "extra_forbidden":
+            hint = plugins.nearest(last, _keys(path))
+            lines.append(f"  unknown key {'.'.join([*path, last])}; {hint}")
+        elif item["type"] == "missing":
+            lines.append(f"  {'.'.join([*path, last])}: missing")
+        else:
+            lines.append(f"  {'.'.join([*path, last])}: {item['msg']} (got {item['input']!r})")
+    return "\n".join(lines)
+
+
+def _keys(path: Sequence[str]) -> list[str]:
+    """The valid keys of the section at `path`."""
+    section: type[BaseModel] = Config
+    for part in path:
+        kind = section.model_fields[part].annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            section = kind
+    return sorted(section.model_fields)

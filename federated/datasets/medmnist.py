@@ -1,0 +1,128 @@
+"""MedMNIST v2, any 2-D data set at 28×28 by its published name.
+
+Yang, Shi, Wei, et al. 2023, doi 10.1038/s41597-022-01721-8; Zenodo record 10519652. The published
+train, val and test images are pooled: every hospital splits its own share anew. Names no hospitals.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.request
+import zipfile
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from federated import plugins, records
+from federated.datasets._medmnist_catalogue import CATALOGUE, Published
+from federated.errors import ConfigError, CorruptDataError, DataError
+from federated.schema import ImageSchema
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_TIMEOUT = 60.0
+_CHUNK = 1 << 20
+
+
+@plugins.options
+class Medmnist:
+    """name: as published, e.g. pneumoniamnist. path: a local .npz, taken as it is (no MD5 check);
+    null downloads it once. url: the folder that `<name>.npz` is downloaded from."""
+
+    name: str = "pneumoniamnist"
+    path: str | None = None
+    url: str = "https://zenodo.org/records/10519652/files"
+
+    def __post_init__(self) -> None:
+        if self.name not in CATALOGUE:
+            hint = plugins.nearest(self.name, sorted(CATALOGUE))
+            raise ConfigError(f"data.source.name: no 2-D MedMNIST is called {self.name!r}; {hint}")
+        if CATALOGUE[self.name].multi_label:
+            raise ConfigError(
+                f"data.source.name: {self.name} gives an image several labels at once, which "
+                "Wardround does not train on; choose a MedMNIST with one label an image"
+            )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The archive, given or downloaded."""
+        return (self.path or f"data/raw/medmnist/{self.name}.npz",)
+
+    def read(self, project: Path) -> records.Images:
+        """Every image, in published order. Raises DataError for a failed or damaged download."""
+        published = CATALOGUE[self.name]
+        archive = project / self.files[0]
+        if self.path is None:
+            if not archive.exists():
+                _download(f"{self.url.rstrip('/')}/{self.name}.npz", archive, published.md5)
+            _verify(archive, published.md5)
+        pixels, labels = _load(archive, published)
+        schema = ImageSchema(
+            shape=(published.channels, 28, 28), target=self.name, classes=published.classes
+        )
+        return records.Images(pixels, labels, schema, None, self.files[0])
+
+
+def _download(url: str, archive: Path, md5: str) -> None:
+    """Fetch beside `archive`, check, then rename: no half file is ever found there."""
+    partial = archive.with_name(f".{archive.name}.partial")
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as reply, partial.open("wb") as file:
+            while chunk := reply.read(_CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+        if digest.hexdigest() != md5:
+            raise CorruptDataError(
+                f"{url}: MD5 is {digest.hexdigest()}, published is {md5}; nothing was kept. "
+                "Try again, or give a local copy in data.source.path"
+            )
+        partial.replace(archive)
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: not a URL
+        raise DataError(
+            f"{url}: download to {archive} failed ({error}); try again, or fetch it by hand "
+            "and give it in data.source.path"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _verify(archive: Path, md5: str) -> None:
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != md5:
+        raise CorruptDataError(
+            f"{archive}: MD5 is {found}, published is {md5}; delete it to download it again"
+        )
+
+
+def _load(archive: Path, published: Published) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pooled pixels uint8 [n, c, 28, 28] and labels int64 [n] of a MedMNIST archive."""
+    if not archive.is_file():
+        raise DataError(f"{archive}: no such file; give the right path in data.source.path")
+    parts = ("train", "val", "test")
+    try:
+        with np.load(archive, allow_pickle=False) as arrays:
+            pixels = np.concatenate([arrays[f"{part}_images"] for part in parts])
+            labels = np.concatenate([arrays[f"{part}_labels"] for part in parts])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{archive}: not a whole MedMNIST .npz archive ({error})") from error
+    expected = (28, 28) if published.channels == 1 else (28, 28, 3)
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != expected:
+        raise DataError(
+            f"{archive}: images are {pixels.dtype} {pixels.shape[1:]}, expected uint8 {expected}; "
+            "take the 28×28 archive"
+        )
+    labels = labels.reshape(len(labels), -1)
+    known = (labels >= 0) & (labels < len(published.classes))
+    if labels.shape != (len(pixels), 1) or not known.all():
+        raise DataError(
+            f"{archive}: expected one label in 0 to {len(published.classes) - 1} for each of "
+            f"{len(pixels)} images; is it the archive of data.source.name?"
+        )
+    pixels = pixels.reshape(-1, 28, 28, published.channels).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(pixels), labels[:, 0].astype(np.int64)

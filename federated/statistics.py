@@ -1,0 +1,126 @@
+"""Mean and standard deviation of every feature over all hospitals, without pooling a row.
+
+Two exchanges: counts and sums go out and the mean comes back; then sums of squared distances
+from that mean. Every sum is exact or rounded once (math.fsum), so hospitals may answer in any
+order and a constant column has a standard deviation of exactly 0. Only numeric columns are
+summed: the others are not scaled, and nothing about them leaves a hospital.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from federated.schema import ImageSchema, TableSchema
+
+_LEVELS = 256
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a hospital sends first, one entry a feature (an image's channel).
+
+    count: values that are not missing. total + rest: their sum to twice a float's precision.
+    """
+
+    count: tuple[int, ...]
+    total: tuple[float, ...]
+    rest: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """One entry a feature; std has ddof=1, and is 1 where it would be 0 or undefined."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    count: tuple[int, ...]
+
+
+def sums(features: Tensor, schema: TableSchema | ImageSchema) -> Sums:
+    """First exchange. features: training rows, float64 [n, F] with NaN or uint8 [n, c, h, w]."""
+    if isinstance(schema, ImageSchema):
+        return _pixel_sums(features)
+    columns = _columns(features, schema)
+    total = [math.fsum(values) for values in columns]
+    rest = [math.fsum([*v, -whole]) for v, whole in zip(columns, total, strict=True)]
+    return Sums(tuple(len(values) for values in columns), tuple(total), tuple(rest))
+
+
+def merge_sums(parts: Sequence[Sums]) -> Sums:
+    """All hospitals' sums; the same bits in any order."""
+    count = tuple(sum(counts) for counts in zip(*(p.count for p in parts), strict=True))
+    pieces = zip(*(zip(p.total, p.rest, strict=True) for p in parts), strict=True)
+    flat = [[number for pair in pairs for number in pair] for pairs in pieces]
+    total = tuple(math.fsum(numbers) for numbers in flat)
+    rest = [math.fsum([*numbers, -whole]) for numbers, whole in zip(flat, total, strict=True)]
+    return Sums(count, total, tuple(rest))
+
+
+def means(merged: Sums) -> tuple[float, ...]:
+    """Each feature's mean, correctly rounded; 0 where there is no value."""
+    rows = zip(merged.count, merged.total, merged.rest, strict=True)
+    return tuple(float((Fraction(t) + Fraction(r)) / n) if n else 0.0 for n, t, r in rows)
+
+
+def squares(
+    features: Tensor, schema: TableSchema | ImageSchema, mean: Sequence[float]
+) -> tuple[float, ...]:
+    """Second exchange: Σ (x - mean)² of each feature over the same training rows."""
+    if isinstance(schema, ImageSchema):
+        shades = [k / (_LEVELS - 1) for k in range(_LEVELS)]
+        return tuple(
+            math.fsum(n * (shade - m) ** 2 for n, shade in zip(counts, shades, strict=True))
+            for counts, m in zip(_histograms(features), mean, strict=True)
+        )
+    columns = zip(_columns(features, schema), mean, strict=True)
+    return tuple(math.fsum((x - m) ** 2 for x in values) for values, m in columns)
+
+
+def finish(merged: Sums, parts: Sequence[Sequence[float]]) -> FeatureStatistics:
+    """The pooled mean and standard deviation from merged sums and every hospital's squares."""
+    totals = [math.fsum(column) for column in zip(*parts, strict=True)]
+    pairs = zip(totals, merged.count, strict=True)
+    std = (math.sqrt(total / (n - 1)) if n > 1 else 0.0 for total, n in pairs)
+    return FeatureStatistics(means(merged), tuple(s or 1.0 for s in std), merged.count)
+
+
+def fit(hospitals: Sequence[Tensor], schema: TableSchema | ImageSchema) -> FeatureStatistics:
+    """Both exchanges over the training rows of one hospital or of many."""
+    merged = merge_sums([sums(features, schema) for features in hospitals])
+    mean = means(merged)
+    return finish(merged, [squares(features, schema, mean) for features in hospitals])
+
+
+def unscaled(schema: TableSchema | ImageSchema) -> FeatureStatistics:
+    """Mean 0 and standard deviation 1: features stay as they are."""
+    size = schema.shape[0] if isinstance(schema, ImageSchema) else len(schema.columns)
+    return FeatureStatistics((0.0,) * size, (1.0,) * size, (0,) * size)
+
+
+def _columns(features: Tensor, schema: TableSchema) -> list[list[float]]:
+    """The values of each numeric column that are not missing; none of the other columns."""
+    found: list[list[float]] = []
+    for i, column in enumerate(schema.columns):
+        values = features[:, i].double() if column.kind == "numeric" else features.new_empty(0)
+        found.append(values[~values.isnan()].tolist())
+    return found
+
+
+def _pixel_sums(pixels: Tensor) -> Sums:
+    """Sums over pixels / 255 of each channel."""
+    histograms = _histograms(pixels)
+    shades = [Fraction(k / (_LEVELS - 1)) for k in range(_LEVELS)]
+    exact = [sum(n * s for n, s in zip(counts, shades, strict=True)) for counts in histograms]
+    total = [float(whole) for whole in exact]
+    rest = tuple(float(whole - Fraction(t)) for whole, t in zip(exact, total, strict=True))
+    return Sums(tuple(sum(counts) for counts in histograms), tuple(total), rest)
+
+
+def _histograms(pixels: Tensor) -> list[list[int]]:
+    """How often each of the 256 shades occurs in each channel of uint8 [n, c, h, w]."""
+    channels = pixels.transpose(0, 1).flatten(1)
+    return [torch.bincount(c.reshape(-1), minlength=_LEVELS).tolist() for c in channels]

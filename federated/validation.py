@@ -1,0 +1,120 @@
+"""A hospital's raw rows against the declared schema: what breaks it is set aside and counted.
+
+Counts, names and row numbers only: no patient's value is held or printed here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from federated.cells import Cells, check
+from federated.errors import DataError
+from federated.schema import Coverage, TableSchema
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Validated:
+    """frame: float64 columns in the schema's order, then the target as int64 class index;
+    index = raw row number. quarantine: (row number, "column: rule"), ordered."""
+
+    frame: pd.DataFrame
+    quarantine: tuple[tuple[int, str], ...]
+    coverage: Coverage
+
+
+def validate(hospital: str, frame: pd.DataFrame, schema: TableSchema, min_rows: int) -> Validated:
+    """Keep the rows of one hospital that obey the schema.
+
+    frame: raw cells, index = unique row number. A row with a bad cell is quarantined; a column
+    that is absent, undeclared, or broken in over half of its cells is set aside (read as missing).
+    Raises DataError if fewer than `min_rows` rows are left.
+    """
+    return settle(hospital, check(frame, schema), np.arange(len(frame)), schema, min_rows)
+
+
+def settle(
+    hospital: str, cells: Cells, at: NDArray[np.int64], schema: TableSchema, min_rows: int
+) -> Validated:
+    """`validate` for the rows at positions `at` of cells that were checked all at once."""
+    broken = {int(i): cells.broken[int(i)] for i in at if int(i) in cells.broken}
+    dropped = cells.absent | _mostly_broken(broken, cells, at, schema)
+    bad = {
+        i: [f"{c}: {rule}" for c, rule in found.items() if c not in dropped]
+        for i, found in broken.items()
+    }
+    kept = np.array([i for i in at if not bad.get(int(i))], dtype=np.int64)
+    values = cells.values[kept]
+    values[:, [c.name in dropped for c in schema.columns]] = np.nan
+    reasons = Counter(reason for found in bad.values() for reason in found)
+    coverage = cover(hospital, values, cells.targets[kept], schema).model_copy(
+        update={
+            "rows": len(at),
+            "quarantined": dict(sorted(reasons.items())),
+            "dropped_columns": dict(sorted(dropped.items())),
+        }
+    )
+    enough(coverage, min_rows)
+    frame = pd.DataFrame(values, index=cells.rows[kept], columns=[c.name for c in schema.columns])
+    quarantine = sorted((int(cells.rows[i]), why) for i, found in bad.items() for why in found)
+    return Validated(
+        frame.assign(**{schema.target: cells.targets[kept]}), tuple(quarantine), coverage
+    )
+
+
+def _mostly_broken(
+    broken: dict[int, dict[str, str]], cells: Cells, at: NDArray[np.int64], schema: TableSchema
+) -> dict[str, str]:
+    """Columns in which over half of the hospital's non-missing cells break the schema."""
+    counts = Counter(column for found in broken.values() for column in found)
+    dropped = {}
+    for i, column in enumerate(schema.columns):
+        present = int(cells.present[at, i].sum()) if counts[column.name] else 0
+        if counts[column.name] * 2 > present:
+            why = f"{counts[column.name]} of {present} cells break the schema"
+            dropped[column.name] = why
+    return dropped
+
+
+def enough(coverage: Coverage, min_rows: int) -> None:
+    """Raise DataError, with counts and reasons, for a hospital with fewer than `min_rows` rows."""
+    if coverage.kept >= min_rows:
+        return
+    reasons = "; ".join(f"{why} ({count})" for why, count in coverage.quarantined.items())
+    raise DataError(
+        f"hospital {coverage.hospital!r}: {coverage.kept} of {coverage.rows} rows are usable, "
+        f"data.min_rows asks for {min_rows}; rows set aside: {reasons or 'none'}. "
+        "Mend or add rows, lower data.min_rows, or give each hospital more rows (data.partition)"
+    )
+
+
+def cover(
+    hospital: str, values: NDArray[np.float64], targets: NDArray[np.int64], schema: TableSchema
+) -> Coverage:
+    """Counts over clean rows. values: float64 [n, F] with NaN for missing; targets: int64 [n]."""
+    missing = np.isnan(values)
+    low = np.where(missing, np.inf, values).min(axis=0, initial=np.inf)
+    high = np.where(missing, -np.inf, values).max(axis=0, initial=-np.inf)
+    counts = zip(schema.columns, missing.sum(axis=0), low >= high, strict=True)
+    found = [(c.name, int(gaps), bool(one)) for c, gaps, one in counts]
+    return Coverage(
+        hospital=hospital,
+        rows=len(values),
+        kept=len(values),
+        missing={name: gaps for name, gaps, _ in found if gaps},
+        constant=tuple(name for name, _, one in found if one),
+        classes=count_classes(targets, schema.classes),
+    )
+
+
+def count_classes(targets: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:
+    """class → rows of it, in the schema's order."""
+    counts = np.bincount(targets, minlength=len(classes))
+    return {name: int(count) for name, count in zip(classes, counts, strict=True)}

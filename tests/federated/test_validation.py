@@ -1,0 +1,118 @@
+"""Made-up rows that break the schema in every way, one at a time."""
+
+import pandas as pd
+import pytest
+
+from federated.errors import DataError
+from federated.schema import Column, TableSchema
+from federated.validation import validate
+
+SCHEMA = TableSchema(
+    columns=(
+        Column(name="age", kind="numeric", low=0, high=120, unit="years"),
+        Column(name="sex", kind="binary", codes=(0, 1)),
+        Column(name="pain", kind="categorical", codes=(0, 1), labels=("dull", "sharp")),
+    ),
+    target="ill",
+    classes=("no", "yes"),
+)
+
+
+def frame(**changed: list[object]) -> pd.DataFrame:
+    """Six good rows, numbered from 1, with some columns replaced."""
+    good: dict[str, list[object]] = {
+        "age": ["50", "60", "70", "40", "30", "20"],
+        "sex": ["0", "1", "0", "1", "0", "1"],
+        "pain": ["dull", "sharp", "dull", None, "sharp", "dull"],
+        "ill": ["no", "yes", "no", "yes", "no", "yes"],
+    }
+    return pd.DataFrame({**good, **changed}, index=range(1, 7))
+
+
+def test_good_rows_become_numbers() -> None:
+    found = validate("h", frame(), SCHEMA, 2)
+    assert found.quarantine == ()
+    assert list(found.frame.columns) == ["age", "sex", "pain", "ill"]
+    assert found.frame["pain"].tolist()[:3] == [0, 1, 0]
+    assert found.frame["ill"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert found.coverage.missing == {"pain": 1}
+    assert found.coverage.classes == {"no": 3, "yes": 3}
+    assert (found.coverage.rows, found.coverage.kept) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "reason"),
+    [
+        ("age", "old", "age: not a number"),
+        ("age", "inf", "age: not a number"),
+        ("age", "121", "age: outside 0 to 120 years"),
+        ("age", "-1", "age: outside 0 to 120 years"),
+        ("sex", "2", "sex: not one of 0, 1"),
+        ("pain", "odd", "pain: not one of dull, sharp"),
+        ("ill", None, "ill: missing"),
+        ("ill", "maybe", "ill: not one of no, yes"),
+    ],
+)
+def test_a_bad_cell_quarantines_its_row(column: str, cell: str | None, reason: str) -> None:
+    raw = frame()
+    raw.loc[3, column] = cell
+    found = validate("h", raw, SCHEMA, 2)
+    assert found.quarantine == ((3, reason),)
+    assert found.coverage.quarantined == {reason: 1}
+    assert found.frame.index.tolist() == [1, 2, 4, 5, 6]
+    assert found.coverage.dropped_columns == {}
+
+
+def test_a_row_that_breaks_two_rules_is_counted_under_both() -> None:
+    raw = frame()
+    raw.loc[3, ["age", "sex"]] = ["old", "9"]
+    found = validate("h", raw, SCHEMA, 2)
+    assert found.coverage.quarantined == {"age: not a number": 1, "sex: not one of 0, 1": 1}
+    assert found.coverage.kept == 5
+
+
+def test_a_column_broken_in_over_half_of_its_cells_is_set_aside() -> None:
+    found = validate("h", frame(age=["a", "b", "c", None, "30", "20"]), SCHEMA, 2)
+    assert found.coverage.dropped_columns == {"age": "3 of 5 cells break the schema"}
+    assert found.frame["age"].isna().all()
+    assert found.coverage.kept == 6
+    assert found.coverage.constant == ("age",)
+
+
+def test_exactly_half_broken_quarantines_the_rows() -> None:
+    found = validate("h", frame(age=["a", "b", "c", "40", "30", "20"]), SCHEMA, 2)
+    assert found.coverage.dropped_columns == {}
+    assert found.coverage.quarantined == {"age: not a number": 3}
+
+
+def test_absent_and_undeclared_columns_are_set_aside() -> None:
+    raw = frame().drop(columns="sex").assign(extra=1)
+    found = validate("h", raw, SCHEMA, 2)
+    assert found.coverage.dropped_columns == {
+        "extra": "in the file, but not declared",
+        "sex": "declared, but not in the file",
+    }
+    assert found.coverage.kept == 6
+    assert found.frame["sex"].isna().all()
+
+
+def test_too_few_rows_is_an_error_with_counts_and_reasons() -> None:
+    raw = frame()
+    raw.loc[3, "age"] = "old"
+    with pytest.raises(DataError, match=r"'st\. x': 5 of 6 rows .* 6; .*age: not a number \(1\)"):
+        validate("st. x", raw, SCHEMA, 6)
+
+
+def test_a_hospital_without_rows_is_an_error() -> None:
+    with pytest.raises(DataError, match="'empty': 0 of 0 rows"):
+        validate("empty", frame().iloc[:0], SCHEMA, 1)
+
+
+def test_an_absent_target_is_an_error() -> None:
+    with pytest.raises(DataError, match="no target column 'ill'"):
+        validate("h", frame().drop(columns="ill"), SCHEMA, 1)
+
+
+def test_no_message_holds_a_cell() -> None:
+    found = validate("h", frame(age=["secret", "60", "70", "40", "30", "20"]), SCHEMA, 2)
+    assert "secret" not in found.coverage.model_dump_json() + str(found.quarantine)
