@@ -1,0 +1,1 @@
+"""The edge: files, Prefect tasks, MLflow, DVC. No mathematics is done here."""

@@ -1,0 +1,108 @@
+"""The final table: federated, alone and pooled, side by side, for the page and the terminal."""
+
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from federated.metrics import METRICS, Metrics, summary
+from federated.results import Results
+
+MISSING = "—"
+_TERMINAL = tuple(m for m in METRICS if m.name in ("auroc", "accuracy"))
+_SHORT = {"accuracy": "Acc."}
+
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: rows of data (None for a mean), and model → metric → value."""
+
+    name: str
+    total: bool
+    train: int | None
+    test: int | None
+    models: dict[str, Figures]
+
+
+def comparison(results: Results) -> tuple[Row, ...]:
+    """A line a hospital, then the mean of hospitals, then all their rows together."""
+    examples = results.run.examples
+    rows = []
+    for name in sorted(results.hospitals):
+        ours = examples.get(name)
+        models = {model: _figures(h.get(name)) for model, h in _hospitals(results).items()}
+        test = results.hospitals[name].rows
+        rows.append(Row(name, False, ours.train if ours else None, test, models))
+    means = {model: summary(h).mean for model, h in _hospitals(results).items()}
+    everything = {model: _figures(found) for model, found in _overall(results).items()}
+    train = sum(e.train for e in examples.values())
+    return (
+        *rows,
+        Row("hospital mean", True, None, None, means),
+        Row("all hospitals", True, train, results.overall.rows, everything),
+    )
+
+
+def best(row: Row, metric: str) -> str | None:
+    """The model with the best value as shown; None where there is no single one."""
+    higher = next(m.higher_is_better for m in METRICS if m.name == metric)
+    shown = {name: round(v, 3) for name, f in row.models.items() if (v := f[metric]) is not None}
+    if len(shown) < 2:
+        return None
+    top = max(shown.values()) if higher else min(shown.values())
+    winners = [name for name, value in shown.items() if value == top]
+    return winners[0] if len(winners) == 1 else None
+
+
+def number(value: float | None) -> str:
+    """Three decimals, or a dash for what is undefined."""
+    return MISSING if value is None else f"{value:.3f}"
+
+
+def table(results: Results) -> Table:
+    """The final table for the terminal, 80 columns wide with short names."""
+    rows = comparison(results)
+    drawn = Table(
+        title=Text(f"{results.run.dataset}: {results.run.model} by {results.run.algorithm}"),
+        caption=f"{MISSING} undefined: one class among the test rows. Bold: best of the models.",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    drawn.add_column("Hospital", overflow="fold")
+    drawn.add_column("Test\nrows", justify="right", no_wrap=True)
+    for measure in _TERMINAL:
+        for model in rows[0].models:
+            title = f"{_SHORT.get(measure.name, measure.label)}\n{model}"
+            drawn.add_column(title, justify="right", no_wrap=True, min_width=len(model))
+    for i, row in enumerate(rows):
+        count = "" if row.test is None else str(row.test)
+        cells = [Text(row.name, style="bold" if row.total else ""), Text(count)]
+        for measure in _TERMINAL:
+            winner = best(row, measure.name)
+            for model, figures in row.models.items():
+                style = "bold" if model == winner else ""
+                cells.append(Text(number(figures[measure.name]), style=style))
+        drawn.add_row(*cells, end_section=i == len(rows) - 3)
+    return drawn
+
+
+def _figures(found: Metrics | None) -> Figures:
+    return {m.name: None if found is None else getattr(found, m.name) for m in METRICS}
+
+
+def _hospitals(results: Results) -> dict[str, dict[str, Metrics]]:
+    """model → its metrics per hospital, for the models that were trained."""
+    alone, pooled = results.baselines.alone, results.baselines.pooled
+    found = {"federated": results.hospitals}
+    found |= {"alone": alone.hospitals} if alone else {}
+    return found | ({"pooled": pooled.hospitals} if pooled else {})
+
+
+def _overall(results: Results) -> dict[str, Metrics]:
+    alone, pooled = results.baselines.alone, results.baselines.pooled
+    found = {"federated": results.overall}
+    found |= {"alone": alone.all} if alone else {}
+    return found | ({"pooled": pooled.all} if pooled else {})

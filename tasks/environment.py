@@ -1,0 +1,29 @@
+"""Settings that must stand before prefect, mlflow or dvc are imported.
+
+No telemetry leaves the machine, MLflow refuses pickled models, and without a Prefect server of
+the user's own, Prefect keeps its database in the project.
+"""
+
+import os
+from pathlib import Path
+
+QUIET = {
+    "DO_NOT_TRACK": "1",  # Prefect's SDK, and whoever else respects it
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+def prepare_environment(project: Path) -> None:
+    """Set what is not set yet. A Prefect profile or server of the user's own is left alone."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    own_server = "PREFECT_API_URL" in os.environ or "PREFECT_HOME" in os.environ
+    if not own_server and not (Path.home() / ".prefect" / "profiles.toml").exists():
+        os.environ["PREFECT_HOME"] = str(project.resolve() / ".prefect")
+    if "PREFECT_API_URL" not in os.environ:
+        os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "true")
+        os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")

@@ -1,0 +1,156 @@
+"""A hospital's folder: what is in it, written whole and read with every fault named.
+
+Every folder holds records, `schema.json` and `coverage.json`; `prepare` adds `quarantine.csv`.
+Bytes depend on the records alone.
+"""
+
+import csv
+import io
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import pandas as pd
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from federated.errors import CorruptDataError, DataError
+from federated.records import RawHospital
+from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
+from tasks.files import write_atomic
+
+RECORDS_CSV, RECORDS = "records.csv", "records.safetensors"
+SCHEMA, COVERAGE, QUARANTINE = "schema.json", "coverage.json", "quarantine.csv"
+
+
+def json_bytes(record: BaseModel) -> bytes:
+    """A schema or coverage as indented JSON."""
+    return (record.model_dump_json(indent=2) + "\n").encode()
+
+
+def table_bytes(frame: pd.DataFrame) -> bytes:
+    """A canonical table as CSV: floats so that they read back to the bit, empty for missing."""
+    return frame.to_csv(index=False, lineterminator="\n").encode()
+
+
+def quarantine_bytes(quarantine: Collection[tuple[int, str]]) -> bytes:
+    """Row numbers and reasons as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("row", "reason"), *quarantine])
+    return text.getvalue().encode()
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` one by one, each whole or not at all, and remove what else lies there.
+
+    Hidden files stay (DVC keeps a .gitignore), but for temporary ones that a kill left behind.
+    """
+    for name, data in files.items():
+        write_atomic(folder / name, data)
+    temporary = tuple(f".{name}." for name in files)
+    for path in folder.iterdir():
+        hidden = path.name.startswith(".") and not path.name.startswith(temporary)
+        if path.is_file() and path.name not in files and not hidden:
+            path.unlink()
+
+
+def write_folders(out: Path, contents: dict[str, dict[str, bytes]], *, whole: bool) -> None:
+    """One folder a name; `whole` removes folders of hospitals that are no more."""
+    for name, parts in contents.items():
+        write_folder(out / name, parts)
+    if whole:
+        _remove_stale(out, contents)
+
+
+def _remove_stale(parent: Path, names: Collection[str]) -> None:
+    """Remove hospitals' folders (those with a coverage.json) that are not in `names`."""
+    if not parent.is_dir():
+        return
+    for folder in parent.iterdir():
+        if folder.name not in names and (folder / COVERAGE).is_file():
+            shutil.rmtree(folder)
+
+
+def read_table(folder: Path, schema: TableSchema) -> tuple[Tensor, Tensor]:
+    """Features float64 [n, F] and targets int64 [n] of a prepared `records.csv`."""
+    path = _present(folder, RECORDS_CSV, "prepare")
+    types = {c.name: "float64" for c in schema.columns} | {schema.target: "int64"}
+    try:
+        frame = pd.read_csv(path, dtype=types)
+        values = frame[[c.name for c in schema.columns]].to_numpy()
+        targets = frame[schema.target].to_numpy()
+    except (ValueError, KeyError) as error:
+        raise damaged(path, "not the table that prepare wrote", "prepare") from error
+    return torch.tensor(values), torch.tensor(targets)
+
+
+def read_tensors(folder: Path, stage: str) -> dict[str, Tensor]:
+    """The tensors of `records.safetensors`, as `stage` wrote them."""
+    path = _present(folder, RECORDS, stage)
+    try:
+        return safetensors.torch.load(path.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise damaged(path, f"truncated or damaged ({error})", stage) from error
+
+
+def read_schema(folder: Path, stage: str) -> TableSchema | ImageSchema:
+    """The schema beside a hospital's records."""
+    path = _present(folder, SCHEMA, stage)
+    return parse_schema(path.read_text(encoding="utf-8"), str(path))
+
+
+def read_coverage(folder: Path, stage: str) -> Coverage:
+    """The coverage beside a hospital's records."""
+    path = _present(folder, COVERAGE, stage)
+    try:
+        return Coverage.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise damaged(path, "not a coverage record", stage) from error
+
+
+def load_hospital(folder: Path) -> RawHospital:
+    """A hospital as `partition` wrote it.
+
+    Raises DataError, naming hospital and file, for one that is missing, truncated or at odds with
+    the others.
+    """
+    schema = read_schema(folder, "partition")
+    coverage = read_coverage(folder, "partition")
+    tensors = read_tensors(folder, "partition")
+    path = folder / RECORDS
+    wanted = {"features", "targets", "test"}
+    if set(tensors) != wanted:
+        raise damaged(path, f"holds {sorted(tensors)}, not {sorted(wanted)}", "partition")
+    row = schema.shape if isinstance(schema, ImageSchema) else (len(schema.columns),)
+    rows = coverage.kept
+    if tensors["features"].shape != (rows, *row) or not (
+        len(tensors["targets"]) == len(tensors["test"]) == rows
+    ):
+        raise damaged(path, f"is not {rows} rows of {row}, as its neighbours say", "partition")
+    return RawHospital(
+        name=folder.name,
+        features=tensors["features"],
+        targets=tensors["targets"],
+        test=tensors["test"].bool(),
+        schema=schema,
+        coverage=coverage,
+    )
+
+
+def _present(folder: Path, name: str, stage: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise DataError(
+            f"hospital {folder.name!r}: {path}: no such file; run `wardround {stage}` again"
+        )
+    return path
+
+
+def damaged(path: Path, what: str, stage: str) -> CorruptDataError:
+    """The error for a file of a hospital's folder that is not as `stage` wrote it."""
+    return CorruptDataError(
+        f"hospital {path.parent.name!r}: {path}: {what}; run `wardround {stage}` again"
+    )

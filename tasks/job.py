@@ -1,0 +1,111 @@
+"""A job: everything a federation needs, loaded and checked before the first round."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from federated.config import Config
+from federated.errors import DataError
+from federated.initial import build
+from federated.preprocessing import Preprocess, input_shape, to_data
+from federated.records import RawHospital
+from federated.schema import ImageSchema, TableSchema
+from federated.site import LocalSite
+from tasks.lineage import fingerprint
+from tasks.preparation import load_hospital
+from tasks.tracking import tracking_uri
+from tasks.versions import locked, verified
+from tasks.workspace import Workspace, ensure_data, workspace
+
+
+@dataclass(frozen=True)
+class Job:
+    """config, and the hospitals' sites by name; data: hospital → md5 of its records.
+
+    network holds the initial weights; preprocess is what every site's rows went through.
+    """
+
+    config: Config
+    place: Workspace
+    schema: TableSchema | ImageSchema
+    raw: Mapping[str, RawHospital]
+    data: Mapping[str, str]
+    preprocess: Preprocess
+    network: nn.Module
+    sites: Mapping[str, LocalSite]
+
+    @property
+    def hospitals(self) -> list[str]:
+        """Names, in order."""
+        return list(self.sites)
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow keeps the run."""
+        return tracking_uri(self.config.run.tracking_uri, self.place.project)
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies this very run."""
+        return fingerprint(self.config, self.data, self.tracking_uri)
+
+
+def load_job(config: Config, project: Path) -> Job:
+    """Make the data if they are missing, verify and load them, and build the network.
+
+    Raises DataError or ConfigError, naming file or hospital.
+    """
+    place = workspace(project, config)
+    ensure_data(place, config)
+    raw, data = _load_hospitals(place, config)
+    schema = _common_schema(raw)
+    preprocess, encoded = to_data(list(raw.values()), config.data)
+    inputs = input_shape(schema, config.data.missing_indicators)
+    classes = len(schema.classes)
+    network = build(config.architecture, inputs, classes, config.run.seed)
+    sites = {
+        one.hospital: LocalSite(
+            data=one,
+            network=network,
+            rule=config.algorithm.rules.local,
+            seed=config.run.seed,
+            classes=classes,
+            resolution=config.evaluation,
+        )
+        for one in encoded
+    }
+    return Job(config, place, schema, raw, data, preprocess, network, sites)
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _load_hospitals(
+    place: Workspace, config: Config
+) -> tuple[dict[str, RawHospital], dict[str, str]]:
+    lock = locked(place.project)
+    raw, data = {}, {}
+    for folder in sorted(p for p in place.hospitals.iterdir() if p.is_dir()):
+        one = load_hospital(folder)
+        data[one.name] = verified(folder / "records.safetensors", place.project, lock)
+        raw[one.name] = one
+    if not raw:
+        raise DataError(f"{place.hospitals}: no hospital's folder; run `wardround partition`")
+    return raw, data
+
+
+def _common_schema(raw: Mapping[str, RawHospital]) -> TableSchema | ImageSchema:
+    """The one schema of all hospitals. Raises DataError, naming the hospital that differs."""
+    first, *others = raw.values()
+    for one in others:
+        if one.schema != first.schema:
+            raise DataError(
+                f"hospital {one.name!r} has another schema than {first.name!r}: compare their "
+                "schema.json, and run `wardround partition` for both from the same data set"
+            )
+    return first.schema

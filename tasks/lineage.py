@@ -1,0 +1,43 @@
+"""What identifies a run: configuration, data and version. The journal is found by it."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from federated.config import Config
+from federated.weights import digest_json
+
+_NO_EFFECT_ON_WEIGHTS = {"parallel", "name", "tracking_uri", "registered_model", "experiment"}
+
+
+def config_digest(config: Config) -> str:
+    """SHA-256 of every setting that can change a number."""
+    values = config.model_dump(mode="json")
+    run = {k: v for k, v in values["run"].items() if k not in _NO_EFFECT_ON_WEIGHTS}
+    return digest_json(values | {"run": run})
+
+
+def fingerprint(config: Config, data: Mapping[str, str], rounds_into: str) -> str:
+    """SHA-256 of configuration, data (hospital → md5), version and where the run is tracked."""
+    own = [config_digest(config), dict(data), version("wardround"), rounds_into]
+    return digest_json([*own, config.run.experiment, config.run.name])
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Settings as dotted keys, as MLflow shows them; the composed rules with all their options."""
+    values = config.model_dump(mode="json")
+    rules = config.algorithm.rules
+    values["algorithm"] = {"name": rules.name} | {
+        kind: {"name": name} | vars(getattr(rules, kind)) for kind, name in rules.names.items()
+    }
+    return dict(_walk(values))
+
+
+def _walk(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            found += _walk(value, f"{prefix}{key}.")
+        else:
+            found.append((f"{prefix}{key}", value))
+    return found

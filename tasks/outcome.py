@@ -1,0 +1,124 @@
+"""From journal and job to the results that people and DVC read."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from federated import results
+from federated.baselines import Baseline
+from federated.counts import Counts, from_dict, merge, to_dict
+from federated.metrics import metrics
+from federated.results import ALL, Results, RoundRow, RunFacts
+from tasks import report_files
+from tasks.files import write_atomic
+from tasks.job import Job
+from tasks.journal import Journal, RoundRecord
+from tasks.lineage import config_digest
+
+MODEL_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Baselines that were trained: by hospital alone, and pooled."""
+
+    alone: dict[str, Baseline]
+    pooled: Baseline | None
+
+
+def write_results(folder: Path, job: Job, journal: Journal, compared: Comparison) -> Results:
+    """Write model.safetensors, rounds.csv, evaluation.json and metrics.json, in this order."""
+    rounds = journal.rounds()
+    last = rounds[-1]
+    found = _results(job, rounds, compared)
+    write_atomic(folder / MODEL_FILE, journal.weights_path(last.weights).read_bytes())
+    report_files.write_rounds(folder / "rounds.csv", round_rows(rounds))
+    report_files.write_curves(folder, _curves(job, last))
+    report_files.write_results(folder, found)
+    return found
+
+
+def round_rows(rounds: list[RoundRecord]) -> list[RoundRow]:
+    """Every round's metrics, over all hospitals and at each."""
+    rows = []
+    for record in rounds:
+        overall = metrics(merge(list(record.counts.values())))
+        rows.append(results.round_row(record.round, ALL, mean_loss(record), overall))
+        for hospital, counts in sorted(record.counts.items()):
+            loss = record.train_loss.get(hospital)
+            rows.append(results.round_row(record.round, hospital, loss, metrics(counts)))
+    return rows
+
+
+def mean_loss(record: RoundRecord) -> float | None:
+    """Mean training loss of the round's cohort; None for round 0, when nobody trained."""
+    losses = record.train_loss.values()
+    return math.fsum(losses) / len(losses) if losses else None
+
+
+def baseline_to_json(baseline: Baseline) -> dict[str, Any]:
+    """For the journal."""
+    return {
+        "steps": baseline.steps,
+        "counts": {h: to_dict(c) for h, c in baseline.counts.items()},
+    }
+
+
+def baseline_from_json(values: Mapping[str, Any]) -> Baseline:
+    """From the journal."""
+    counts = {h: from_dict(c) for h, c in values["counts"].items()}
+    return Baseline(counts, values["steps"])
+
+
+def _results(job: Job, rounds: list[RoundRecord], compared: Comparison) -> Results:
+    counts = rounds[-1].counts
+    baselines = results.Baselines(
+        alone=_alone(compared.alone) if compared.alone else None,
+        pooled=_pooled(compared.pooled.counts) if compared.pooled else None,
+    )
+    per_hospital = {h: metrics(c) for h, c in sorted(counts.items())}
+    overall = metrics(merge(list(counts.values())))
+    return results.results(overall, per_hospital, baselines, _facts(job, rounds))
+
+
+def _alone(baselines: Mapping[str, Baseline]) -> results.Alone:
+    own = {h: b.counts[h] for h, b in sorted(baselines.items())}
+    overall = metrics(merge(list(own.values())))
+    return results.alone({h: metrics(c) for h, c in own.items()}, overall)
+
+
+def _pooled(counts: Mapping[str, Counts]) -> results.Pooled:
+    per_hospital = {h: metrics(c) for h, c in sorted(counts.items())}
+    return results.Pooled(hospitals=per_hospital, all=metrics(merge(list(counts.values()))))
+
+
+def _facts(job: Job, rounds: list[RoundRecord]) -> RunFacts:
+    config, rules = job.config, job.config.algorithm.rules
+    return RunFacts(
+        dataset=config.data.dataset,
+        partition=config.data.partition["name"],
+        model=config.model["name"],
+        algorithm=config.algorithm.name,
+        rules={k: {"name": n} | vars(getattr(rules, k)) for k, n in rules.names.items()},
+        rounds=rounds[-1].round,
+        seed=config.run.seed,
+        scaling=config.data.scaling,
+        parameters=sum(p.numel() for p in job.network.parameters()),
+        examples={
+            h: results.Examples(train=len(s.data.train), test=len(s.data.test))
+            for h, s in job.sites.items()
+        },
+        steps=sum(sum(r.steps.values()) for r in rounds),
+        data=dict(job.data),
+        config=config_digest(config),
+    )
+
+
+def _curves(job: Job, last: RoundRecord) -> results.Curves:
+    return results.Curves(
+        overall=results.curve(merge(list(last.counts.values()))),
+        hospitals={h: results.curve(c) for h, c in sorted(last.counts.items())},
+        coverage={h: one.coverage for h, one in job.raw.items()},
+    )

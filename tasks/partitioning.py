@@ -1,0 +1,132 @@
+"""prepare → partition: prepared rows cut into the federation's hospitals, with test rows drawn."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from federated.config import DataConfig
+from federated.errors import DataError
+from federated.plugins import nearest
+from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
+from federated.split import generator, split
+from federated.validation import count_classes, cover, enough
+from tasks import hospital_files as files
+from tasks.groups import ALL
+
+Rows = NDArray[np.int64]
+Schema = TableSchema | ImageSchema
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Prepared rows of one group, or of all: features, targets, and the group of each row."""
+
+    schema: Schema
+    features: Tensor
+    targets: Tensor
+    groups: NDArray[np.str_]
+    coverage: dict[str, Coverage]
+
+
+def partition(
+    data: DataConfig, prepared: Path, out: Path, hospital: str | None = None
+) -> list[str]:
+    """Write one folder a hospital of the federation; returns the names that were written.
+
+    hospital: write this one alone; under a natural partition no other one's rows are read.
+    Raises DataError naming file and hospital, also for a name that the partition does not make.
+    """
+    natural = data.partition["name"] == "natural"
+    present = _prepared_groups(prepared)
+    if natural and hospital is not None:
+        _require_name(hospital, present)
+        present = [hospital]
+    pool = _pool(prepared, present)
+    named = None if present == [ALL] else pool.groups
+    drawn = generator("partition", data.seed)
+    cut = data.partitioner.assign(pool.targets.numpy(), named, drawn)
+    if hospital is not None:
+        _require_name(hospital, sorted(cut))
+        cut = {hospital: cut[hospital]}
+    contents = {}
+    for name, rows in sorted(cut.items()):
+        known = pool.coverage[name] if natural else _cover(name, pool, rows)
+        contents[name] = _hospital(data, known, pool, rows)
+    files.write_folders(out, contents, whole=hospital is None)
+    return list(contents)
+
+
+def _prepared_groups(prepared: Path) -> list[str]:
+    """Names of the folders that `prepare` wrote."""
+    names = sorted(path.parent.name for path in prepared.glob(f"*/{files.COVERAGE}"))
+    if not names:
+        raise DataError(f"{prepared}: no prepared records; run `wardround prepare` first")
+    return names
+
+
+def _require_name(hospital: str, known: list[str]) -> None:
+    if hospital not in known:
+        raise DataError(f"no hospital is called {hospital!r}; {nearest(hospital, known)}")
+
+
+def _pool(prepared: Path, names: list[str]) -> _Pool:
+    """The prepared rows of these groups, in this order."""
+    path = prepared / files.SCHEMA
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; run `wardround prepare` first")
+    schema = parse_schema(path.read_text(encoding="utf-8"), str(path))
+    coverage = {name: files.read_coverage(prepared / name, "prepare") for name in names}
+    parts = [_prepared_rows(prepared / name, schema, coverage[name]) for name in names]
+    return _Pool(
+        schema=schema,
+        features=torch.cat([features for features, _ in parts]),
+        targets=torch.cat([targets for _, targets in parts]),
+        groups=np.repeat(np.array(names), [len(targets) for _, targets in parts]),
+        coverage=coverage,
+    )
+
+
+def _prepared_rows(folder: Path, schema: Schema, coverage: Coverage) -> tuple[Tensor, Tensor]:
+    """Features and targets of one prepared group."""
+    if isinstance(schema, TableSchema):
+        features, targets = files.read_table(folder, schema)
+        path = folder / files.RECORDS_CSV
+    else:
+        tensors = files.read_tensors(folder, "prepare")
+        features, targets = tensors["features"], tensors["targets"]
+        path = folder / files.RECORDS
+    if not len(features) == len(targets) == coverage.kept:
+        what = f"holds {len(targets)} rows, {files.COVERAGE} says {coverage.kept}"
+        raise files.damaged(path, what, "prepare")
+    return features, targets
+
+
+def _cover(name: str, pool: _Pool, rows: Rows) -> Coverage:
+    """Coverage of a hospital that the partition made up."""
+    targets = pool.targets.numpy()[rows]
+    if isinstance(pool.schema, TableSchema):
+        return cover(name, pool.features.numpy()[rows], targets, pool.schema)
+    classes = count_classes(targets, pool.schema.classes)
+    return Coverage(hospital=name, rows=len(rows), kept=len(rows), classes=classes)
+
+
+def _hospital(data: DataConfig, coverage: Coverage, pool: _Pool, rows: Rows) -> dict[str, bytes]:
+    """The files of one hospital's folder. Raises DataError if it has too few rows."""
+    enough(coverage, data.min_rows)
+    targets = pool.targets.numpy()[rows]
+    test = split(coverage.hospital, targets, data.test_fraction, data.seed)
+    tensors = {
+        "features": np.ascontiguousarray(pool.features.numpy()[rows]),
+        "targets": targets,
+        "test": test.astype(np.uint8),
+    }
+    return {
+        files.RECORDS: safetensors.numpy.save(tensors),
+        files.SCHEMA: files.json_bytes(pool.schema),
+        files.COVERAGE: files.json_bytes(coverage),
+    }

@@ -1,0 +1,126 @@
+"""Recording a round: first the journal, which is the truth, then MLflow's copy of it.
+
+The copy is made in a thread of its own, one round behind at most, so that training does not wait
+for MLflow. A round is copied again if the run was killed before `mirrored` was noted; MLflow
+counts it once (see `tasks.tracking`).
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from federated.counts import Counts, merge
+from federated.metrics import METRICS, Metrics, metrics
+from federated.results import Results
+from federated.types import Update, Weights
+from tasks import tracking
+from tasks.export import scoring
+from tasks.job import Job
+from tasks.journal import Journal, RoundRecord
+from tasks.lineage import flat
+from tasks.versions import git_commit
+
+
+class Recorder:
+    """Commits rounds to a journal and mirrors them to a tracked run."""
+
+    def __init__(self, job: Job, journal: Journal, tracked: tracking.TrackedRun) -> None:
+        self._job, self._journal, self._tracked = job, journal, tracked
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow")
+        self._pending: tuple[int, Future[None]] | None = None
+        mirrored = journal.fact("mirrored")
+        for record in journal.rounds()[0 if mirrored is None else mirrored + 1 :]:
+            self._mirror(record)
+
+    def record(
+        self,
+        number: int,
+        weights: Weights,
+        state: Weights,
+        updates: Sequence[Update],
+        counts: dict[str, Counts],
+    ) -> Metrics:
+        """Make a finished round durable; returns its metrics over all hospitals."""
+        loss = {u.hospital: u.loss for u in updates}
+        steps = {u.hospital: u.steps for u in updates}
+        self._mirror(self._journal.commit(number, weights, state, loss, steps, counts))
+        return metrics(merge(list(counts.values())))
+
+    def finish(self, found: Results, weights: Weights, folder: Path) -> None:
+        """Baselines, report files and the final model; once, even if killed in between."""
+        self.flush()
+        last = self._journal.rounds()[-1]
+        tracking.log_baselines(self._tracked, _baselines(found), last)
+        tracking.log_files(self._tracked, [folder / n for n in ("metrics.json", "rounds.csv")])
+        if self._journal.fact("model") is None:
+            own_scaling = self._job.config.data.scaling == "hospital"
+            program = scoring(
+                self._job.schema,
+                self._job.preprocess,
+                self._job.network,
+                weights,
+                self._job.hospitals if own_scaling else None,
+                last.round,
+            )
+            name = self._job.config.run.registered_model
+            self._journal.note("model", tracking.log_model(self._tracked, program, name))
+
+    def flush(self) -> None:
+        """Wait for the copy under way. Raises what it raised."""
+        if self._pending is not None:
+            number, future = self._pending
+            future.result()
+            self._journal.note("mirrored", number)
+            self._pending = None
+
+    def close(self, status: str) -> None:
+        """Mark the run in MLflow."""
+        self._thread.shutdown(wait=True)
+        tracking.close_run(self._tracked, status)
+
+    def _mirror(self, record: RoundRecord) -> None:
+        self.flush()
+        path = self._journal.weights_path(record.weights)
+        future = self._thread.submit(tracking.mirror, self._tracked, record, path)
+        self._pending = (record.round, future)
+
+
+@contextmanager
+def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
+    """A recorder of this job; marks the MLflow run FINISHED, FAILED or KILLED at the end."""
+    config = job.config
+    commit = git_commit(job.place.project)
+    tracked = tracking.open_run(
+        uri=job.tracking_uri,
+        project=job.place.project,
+        experiment=config.run.experiment,
+        name=config.run.name or f"{config.algorithm.name} · {config.model['name']}",
+        journal=journal.folder.name,
+        hospitals=job.data,
+        parameters=flat(config),
+        tags={"wardround.fingerprint": job.fingerprint}
+        | ({"mlflow.source.git.commit": commit} if commit else {}),
+    )
+    to = Recorder(job, journal, tracked)
+    try:
+        yield to
+    except Exception:
+        to.close("FAILED")
+        raise
+    except BaseException:
+        to.close("KILLED")
+        raise
+    to.close("FINISHED")
+
+
+def _baselines(found: Results) -> dict[str, float]:
+    """`alone/auroc` and so on (the mean over hospitals), and `pooled/auroc` (over all rows)."""
+    values: dict[str, float] = {}
+    for measure in METRICS:
+        alone, pooled = found.baselines.alone, found.baselines.pooled
+        mean = alone.mean[measure.name] if alone else None
+        whole = getattr(pooled.all, measure.name) if pooled else None
+        values |= {f"alone/{measure.name}": mean} if mean is not None else {}
+        values |= {f"pooled/{measure.name}": whole} if whole is not None else {}
+    return values

@@ -1,0 +1,111 @@
+"""Prefect's server: the temporary one of a single command, and whether another one answers.
+
+Prefect's temporary server is a process of its own. It ends with the command, but a command that
+is killed leaves it behind; the next one finds the note of it and ends it.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import psutil
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    TaskRunFilter,
+    TaskRunFilterStartTime,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.server.api.server import SubprocessASGIServer
+
+from federated.errors import WardroundError
+
+_SETTLE_SECONDS = 10.0
+
+
+@contextmanager
+def prefect_server(project: Path) -> Iterator[None]:
+    """A Prefect API for one command: the configured one, or a temporary one."""
+    if os.environ.get("PREFECT_API_URL"):
+        require_server()
+        yield
+        return
+    note = project / ".prefect" / "temporary-server.json"
+    _end_orphan(note)
+    begun = datetime.now(UTC)
+    client = _start()
+    _write_note(note)
+    try:
+        yield
+    finally:
+        _settle(client, begun)
+        note.unlink(missing_ok=True)
+
+
+def require_server() -> None:
+    """Raise WardroundError unless the Prefect server of PREFECT_API_URL answers."""
+    url = os.environ.get("PREFECT_API_URL", "")
+    if not url:
+        raise WardroundError(
+            "no Prefect server is named; start one with `prefect server start`, then "
+            "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
+        )
+    try:
+        httpx.get(f"{url}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        raise WardroundError(
+            f"no Prefect server answers at {url} ({error}); start it with `prefect server "
+            "start`, or unset PREFECT_API_URL to use a temporary one"
+        ) from error
+
+
+def _start() -> SyncPrefectClient:
+    """Start the temporary server by asking for a client of it."""
+    try:
+        return get_client(sync_client=True)
+    except RuntimeError as error:
+        raise WardroundError(
+            f"Prefect's temporary server did not start: {error}. `wardround doctor` checks why"
+        ) from error
+
+
+def _write_note(note: Path) -> None:
+    process = SubprocessASGIServer().server_process
+    if process is None:
+        return
+    started = psutil.Process(process.pid).create_time()
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({"pid": process.pid, "started": started, "owner": os.getpid()}))
+
+
+def _end_orphan(note: Path) -> None:
+    """End the temporary server whose command was killed; only that very process."""
+    try:
+        known = json.loads(note.read_text())
+        server = psutil.Process(known["pid"])
+        if server.create_time() == known["started"] and not psutil.pid_exists(known["owner"]):
+            server.terminate()
+            server.wait(timeout=10)
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, psutil.NoSuchProcess):
+        return
+    except psutil.TimeoutExpired:
+        server.kill()
+
+
+def _settle(client: SyncPrefectClient, begun: datetime) -> None:
+    """Let the server write down the last task runs before it ends with this process."""
+    unfinished = TaskRunFilter(
+        start_time=TaskRunFilterStartTime(after_=begun),
+        state=TaskRunFilterState(
+            type=TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
+        ),
+    )
+    until = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < until and client.read_task_runs(task_run_filter=unfinished, limit=1):
+        time.sleep(0.05)

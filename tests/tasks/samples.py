@@ -1,0 +1,115 @@
+"""A made-up run: the results that `reports/` would hold after it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from federated.counts import Counts, count, merge
+from federated.metrics import metrics
+from federated.results import (
+    ALL,
+    Baselines,
+    Curves,
+    Examples,
+    Pooled,
+    RoundRow,
+    RunFacts,
+    alone,
+    curve,
+    results,
+    round_row,
+)
+from federated.schema import Coverage
+from tasks.report_files import ROUNDS, write_curves, write_results, write_rounds
+
+HOSPITALS = ("cleveland", "hungary", "switzerland", "va")
+ROUNDS_RUN = 4
+
+
+def counted(hospital: int, skill: float, classes: int, one_class: bool = False) -> Counts:
+    """Counts of random scores that are right the more often the greater `skill`."""
+    generator = torch.Generator().manual_seed(hospital)
+    rows = 100 - 20 * hospital
+    targets = torch.randint(0, classes, (rows,), generator=generator)
+    if one_class:
+        targets = torch.ones_like(targets)
+    outputs = 1 if classes == 2 else classes
+    logits = torch.randn(rows, outputs, generator=generator)
+    ideal = 2.0 * targets[:, None] - 1 if classes == 2 else torch.eye(classes)[targets]
+    return count(logits + skill * ideal, targets, classes, 1000, 15)
+
+
+def write_sample(
+    folder: Path,
+    hospitals: Sequence[str] = HOSPITALS,
+    classes: int = 2,
+    baselines: bool = True,
+    one_class: int | None = None,
+    rounds: int = ROUNDS_RUN,
+) -> Path:
+    """Write a run's results into `folder`. one_class: index of a hospital without AUROC."""
+
+    def all_counts(skill: float) -> dict[str, Counts]:
+        return {h: counted(i % 4, skill, classes, i == one_class) for i, h in enumerate(hospitals)}
+
+    lines: list[RoundRow] = []
+    for round_ in range(rounds + 1):
+        now = all_counts(1.4 * round_ / (round_ + 4))
+        lines += [
+            round_row(round_, h, 0.7 / (round_ + 1) if round_ else None, metrics(c))
+            for h, c in now.items()
+        ]
+        lines.append(round_row(round_, ALL, None, metrics(merge([*now.values()]))))
+    each = {h: metrics(c) for h, c in now.items()}
+    everything = merge([*now.values()])
+    worse, better = all_counts(0.8), all_counts(1.25)
+    compared = Baselines(
+        alone=alone({h: metrics(c) for h, c in worse.items()}, metrics(merge([*worse.values()]))),
+        pooled=Pooled(
+            hospitals={h: metrics(c) for h, c in better.items()},
+            all=metrics(merge([*better.values()])),
+        ),
+    )
+    facts = RunFacts(
+        dataset="heart_disease",
+        partition="natural",
+        model="logistic",
+        algorithm="fedavg",
+        rules={
+            "local": {"name": "sgd", "lr": 0.05, "epochs": 2, "steps": None, "batch_size": 16},
+            "aggregation": {"name": "mean", "weighted_by": "examples"},
+            "server": {"name": "sgd", "lr": 1.0},
+            "selection": {"name": "all"},
+        },
+        rounds=rounds,
+        seed=42,
+        scaling="federated",
+        parameters=23,
+        examples={
+            h: Examples(train=200 - 30 * (i % 4), test=each[h].rows) for i, h in enumerate(each)
+        },
+        steps=2400,
+        data={h: f"{i:032x}" for i, h in enumerate(each)},
+        config="ab" * 32,
+    )
+    write_results(
+        folder, results(metrics(everything), each, compared if baselines else Baselines(), facts)
+    )
+    coverage = {
+        h: Coverage(
+            hospital=h,
+            rows=found.rows * 3,
+            kept=found.rows * 3 - i,
+            quarantined={"trestbps: below 1": i} if i else {},
+            dropped_columns={"slope": "missing in every row"} if i == 2 else {},
+            missing={"chol": 3 * i, "ca": 91 * i, "thal": 83 * i},
+            constant=("chol",) if i == 2 else (),
+            classes={"absent": found.rows, "present": found.rows * 2 - i},
+        )
+        for i, (h, found) in enumerate(each.items())
+    }
+    plotted = {h: curve(c) for h, c in now.items()}
+    write_curves(folder, Curves(overall=curve(everything), hospitals=plotted, coverage=coverage))
+    write_rounds(folder / ROUNDS, lines)
+    return folder

@@ -1,0 +1,257 @@
+import csv
+import re
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from federated.errors import WardroundError
+from federated.metrics import METRICS
+from federated.results import ALL, RoundRow
+from tasks.comparison import MISSING, best, comparison, number
+from tasks.report import REPORT, render, table
+from tasks.report_files import (
+    CURVES,
+    RESULTS,
+    ROUNDS,
+    read_curves,
+    read_results,
+    read_rounds,
+    write_curves,
+    write_results,
+    write_rounds,
+)
+from tests.tasks.samples import HOSPITALS, ROUNDS_RUN, write_sample
+
+
+class Page(HTMLParser):
+    """The text of a page, its elements, and whether each is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def rendered(folder: Path) -> Page:
+    return Page(render(folder).read_text(encoding="utf-8"))
+
+
+def test_rendered_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    first = render(write_sample(tmp_path / "a", one_class=2)).read_bytes()
+    again = render(tmp_path / "a").read_bytes()
+    elsewhere = render(write_sample(tmp_path / "b", one_class=2)).read_bytes()
+    assert first == again == elsewhere
+
+
+def test_the_order_of_hospitals_leaves_no_trace(tmp_path: Path) -> None:
+    write_sample(tmp_path)
+    files = {name: (tmp_path / name).read_bytes() for name in (RESULTS, CURVES, ROUNDS)}
+    results, curves = read_results(tmp_path), read_curves(tmp_path)
+    backwards = dict(reversed(results.hospitals.items()))
+    write_results(tmp_path, results.model_copy(update={"hospitals": backwards}))
+    write_curves(
+        tmp_path, curves.model_copy(update={"hospitals": dict(reversed(curves.hospitals.items()))})
+    )
+    write_rounds(tmp_path / ROUNDS, reversed(read_rounds(tmp_path / ROUNDS)))
+    assert files == {name: (tmp_path / name).read_bytes() for name in files}
+
+
+def test_every_hospital_and_figure_is_on_the_page(tmp_path: Path) -> None:
+    page = rendered(write_sample(tmp_path, one_class=2))
+    results, curves = read_results(tmp_path), read_curves(tmp_path)
+    assert page.open == []
+    assert results.baselines.alone is not None
+    assert results.baselines.pooled is not None
+    alone, pooled = results.baselines.alone, results.baselines.pooled
+    every = [results.overall, alone.all, pooled.all]
+    every += [*results.hospitals.values(), *alone.hospitals.values(), *pooled.hospitals.values()]
+    for found in every:
+        for measure in METRICS:
+            assert number(getattr(found, measure.name)) in page.text
+    for measure in METRICS:
+        assert number(results.spread[measure.name]) in page.text
+        assert number(alone.mean[measure.name]) in page.text
+        assert measure.label in page.text
+    for name in HOSPITALS:
+        assert page.text.count(name) >= 6
+        assert results.run.data[name] in page.text
+        assert str(curves.coverage[name].rows) in page.text
+    for words in (
+        "3 × trestbps: below 1",
+        "slope: missing in every row",
+        "ca 91",
+        results.run.config,
+    ):
+        assert words in page.text
+    assert "sgd, batch_size 16, epochs 2, lr 0.05, steps none" in page.text
+    assert "an update of 23 numbers (92 bytes)" in page.text
+
+
+def test_the_page_has_four_plots_and_needs_nothing_beside_it(tmp_path: Path) -> None:
+    text = render(write_sample(tmp_path)).read_text(encoding="utf-8")
+    page = Page(text)
+    assert sum(attrs.get("role") == "img" for _, attrs in page.elements) == 4
+    assert {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe"} == set()
+    assert "http://" not in text
+    assert "https://" not in text
+    for _, attrs in page.elements:
+        for key in ("href", "xlink:href", "src"):
+            assert (attrs.get(key) or "#").startswith("#")
+    assert re.findall(r"url\((?!#)", text) == []
+    assert re.findall(r"#0a0[bc]\d\d", text) == []  # every colour of a plot is the page's
+
+
+def test_every_reference_inside_a_plot_is_met(tmp_path: Path) -> None:
+    text = render(write_sample(tmp_path)).read_text(encoding="utf-8")
+    wanted = {*re.findall(r"url\(#([^)]+)\)", text), *re.findall(r'xlink:href="#([^"]+)"', text)}
+    assert wanted <= {*re.findall(r' id="([^"]+)"', text)}
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    text = render(write_sample(tmp_path, hospitals=(evil, 'a"b$x$', "_c"))).read_text(
+        encoding="utf-8"
+    )
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    page = Page(text)
+    assert evil in page.text
+    assert 'a"b$x$' in page.text
+    assert page.open == []
+
+
+def test_undefined_is_a_dash_with_the_reason(tmp_path: Path) -> None:
+    page = rendered(write_sample(tmp_path, one_class=2))
+    assert read_results(tmp_path).undefined["auroc"] == 1
+    assert f"{MISSING} undefined: AUROC, AUPRC and balanced accuracy need two classes" in page.text
+    assert re.search(rf"switzerland 140 60 {MISSING} {MISSING} {MISSING} 0", page.text)
+    assert not re.search(r"\b(nan|None|null)\b", page.text)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_without_baselines(tmp_path: Path, classes: int) -> None:
+    page = rendered(write_sample(tmp_path, classes=classes, baselines=False, rounds=1))
+    assert page.text.count("not trained") == 2
+    assert "Pooled: one model" not in page.text
+    assert page.open == []
+
+
+def test_many_hospitals_share_a_line(tmp_path: Path) -> None:
+    names = [f"hospital-{i:02}" for i in range(14)]
+    page = rendered(write_sample(tmp_path, hospitals=names))
+    assert "Round by round each hospital all hospitals AUROC of the" in page.text
+    for name in names:
+        assert name in page.text
+
+
+def test_comparison_by_hand(tmp_path: Path) -> None:
+    results = read_results(write_sample(tmp_path, one_class=2))
+    rows = comparison(results)
+    assert [r.name for r in rows] == [*sorted(HOSPITALS), "hospital mean", "all hospitals"]
+    assert rows[0].models["federated"]["auroc"] == results.hospitals["cleveland"].auroc
+    assert (rows[-1].train, rows[-1].test) == (620, 280)
+    three = [rows[i].models["federated"]["auroc"] for i in (0, 1, 3)]
+    assert rows[-2].models["federated"]["auroc"] == pytest.approx(sum(v or 0 for v in three) / 3)
+    assert best(rows[2], "auroc") is None
+    figures = rows[0].models
+    assert best(rows[0], "loss") == min(figures, key=lambda model: figures[model]["loss"] or 0)
+
+
+def test_terminal_table(tmp_path: Path) -> None:
+    results = read_results(write_sample(tmp_path, hospitals=("[red]x[/red]", "b"), one_class=1))
+    console = Console(width=80, file=StringIO(), force_terminal=False)
+    console.print(table(results))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "[red]x[/red]" in text
+    assert number(results.overall.auroc) in text
+    assert MISSING in text
+    assert "…" not in text
+
+
+def test_files_read_back_as_written(tmp_path: Path) -> None:
+    write_sample(tmp_path, one_class=2)
+    rows = read_rounds(tmp_path / ROUNDS)
+    assert len(rows) == (ROUNDS_RUN + 1) * (len(HOSPITALS) + 1)
+    last = next(r for r in rows if r.round == ROUNDS_RUN and r.hospital == ALL)
+    assert last.auroc == read_results(tmp_path).overall.auroc
+    assert next(r for r in rows if r.hospital == "switzerland").auroc is None
+    with (tmp_path / ROUNDS).open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0])[:5] == ["round", "hospital", "train_loss", "loss", "accuracy"]
+    assert lines[0]["train_loss"] == ""
+    assert b"\r" not in (tmp_path / ROUNDS).read_bytes()
+    assert '"global": {' in (tmp_path / RESULTS).read_text()
+
+
+def test_two_lines_for_one_name_are_refused(tmp_path: Path) -> None:
+    row = read_rounds(write_sample(tmp_path) / ROUNDS)[0]
+    with pytest.raises(WardroundError, match="two lines for 'cleveland' in round 0"):
+        write_rounds(tmp_path / ROUNDS, [row, RoundRow(**row.model_dump())])
+
+
+@pytest.mark.parametrize("name", [RESULTS, CURVES, ROUNDS])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    (write_sample(tmp_path) / name).unlink()
+    with pytest.raises(
+        WardroundError, match=rf"{re.escape(name)}: no such file; run `wardround train`"
+    ):
+        render(tmp_path)
+    assert not (tmp_path / REPORT).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        (RESULTS, "{", "Invalid JSON"),
+        (RESULTS, "{}", "global: Field required"),
+        (CURVES, '{"global": 1}', "global"),
+        (CURVES, b"\xff\xfe", "codec"),
+        (ROUNDS, "round,auroc\n1,0.5\n", "the columns are not round, hospital"),
+    ],
+)
+def test_a_malformed_file_is_named(tmp_path: Path, name: str, text: str | bytes, why: str) -> None:
+    (write_sample(tmp_path) / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(WardroundError, match=rf"{re.escape(name)}: .*{why}.*wardround train"):
+        render(tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["nan", "high"])
+def test_a_cell_that_is_no_number_is_refused(tmp_path: Path, cell: str) -> None:
+    path = write_sample(tmp_path) / ROUNDS
+    lines = path.read_text().splitlines()
+    lines[1] = ",".join([*lines[1].split(",")[:-1], cell])
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(WardroundError, match=r"rounds\.csv: not readable \(ece"):
+        read_rounds(path)
+
+
+def test_files_of_two_runs_are_refused(tmp_path: Path) -> None:
+    write_sample(tmp_path / "a")
+    write_sample(tmp_path / "b", hospitals=("x", "y"))
+    (tmp_path / "a" / CURVES).write_bytes((tmp_path / "b" / CURVES).read_bytes())
+    with pytest.raises(WardroundError, match="no curves of cleveland, hungary"):
+        render(tmp_path / "a")
