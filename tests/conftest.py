@@ -1,0 +1,127 @@
+"""Real servers and real projects for tests: one Prefect server a session, one MLflow database."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.environment import QUIET
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+# before anything imports prefect: its home is a throw-away folder of this session
+for name, value in QUIET.items():
+    os.environ[name] = value
+os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"
+os.environ["PREFECT_SERVER_LOGGING_LEVEL"] = "CRITICAL"
+os.environ["MLFLOW_LOGGING_LEVEL"] = "WARNING"
+os.environ.pop("PREFECT_API_URL", None)
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of a real Prefect server on loopback, with an empty database."""
+    import httpx
+
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    os.environ["PREFECT_HOME"] = str(home)
+    url = f"http://127.0.0.1:{port}/api"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
+    with (home / "server.log").open("w") as log:
+        server = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log)
+    try:
+        for _ in range(600):
+            try:
+                if httpx.get(f"{url}/health").status_code == 200:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.2)
+        else:
+            pytest.fail(f"the Prefect server did not start:\n{(home / 'server.log').read_text()}")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database after its migrations (a second's work), to be copied."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+SMALL: dict[str, Any] = {
+    "data": {
+        "dataset": "synthetic",
+        "source": {"hospitals": 3, "rows": 60, "features": 4},
+        "hospitals": [],
+        "min_rows": 10,
+    },
+    "algorithm": {"local": {"epochs": 1}},
+    "run": {"rounds": 3, "experiment": "test", "registered_model": "tested"},
+}
+
+Project = Callable[..., Path]
+
+
+@pytest.fixture
+def make_project(tmp_path: Path, migrated_database: Path) -> Project:
+    """Makes a project folder of three small synthetic hospitals; settings by section."""
+
+    def make(name: str = "project", **sections: dict[str, Any]) -> Path:
+        project = tmp_path / name
+        (project / "mlruns").mkdir(parents=True)
+        shutil.copy(migrated_database, project / "mlruns" / "mlflow.db")
+        values = yaml.safe_load((ROOT / "params.yaml").read_text())
+        for changes in (SMALL, sections):
+            for section, given in changes.items():
+                values[section] = merged(values[section], given)
+        (project / "params.yaml").write_text(yaml.safe_dump(values))
+        return project
+
+    return make
+
+
+def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`values` with `changes` over it, section by section."""
+    result = dict(values)
+    for key, change in changes.items():
+        inner = result.get(key)
+        both = isinstance(inner, dict) and isinstance(change, dict)
+        result[key] = merged(inner, change) if both else change
+    return result
+
+
+@pytest.fixture
+def train(prefect_url: str) -> Iterator[Callable[..., Any]]:
+    """Runs the real flow in this process against the session's Prefect server."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.federated_training import federated_training
+
+    def run(project: Path, *overrides: str, out: str = "reports") -> Any:
+        return federated_training(project=str(project), overrides=list(overrides), out=out)
+
+    with temporary_settings({PREFECT_API_URL: prefect_url}):
+        yield run
