@@ -1,0 +1,163 @@
+"""`wardround`: the commands. Heavy libraries are imported by the command that needs them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from federated.errors import WardroundError
+from tasks.environment import prepare_environment
+
+app = typer.Typer(
+    help="Federated learning for hospitals: no patient's record leaves its hospital.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Params = Annotated[Path, typer.Option("--params", help="Configuration file.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key of params.yaml."),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the reports.")]
+PARAMS, OUT = Path("params.yaml"), Path("reports")
+
+
+def main() -> None:
+    """Run the command line; a user's fault is one message and exit code 1, not a traceback."""
+    prepare_environment(Path.cwd())
+    try:
+        app()
+    except WardroundError as error:
+        typer.secho(f"wardround: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+
+
+@app.command()
+def train(
+    params: Params = PARAMS,
+    overrides: Set = None,
+    out: Out = OUT,
+    report: Annotated[bool, typer.Option(help="Print the table and write report.html.")] = True,
+    verbose: Annotated[bool, typer.Option(help="Show Prefect's log.")] = False,
+) -> None:
+    """Train over all hospitals; goes on where a killed run of the same settings left off."""
+    from federated.config import load
+
+    config = load(params, overrides or [])
+    for key in config.unused():
+        typer.secho(f"note: {key} has no effect on {config.algorithm.name}", err=True, dim=True)
+    from wardround.training import run_training
+
+    results = run_training(params, overrides or [], out, verbose)
+    if report:
+        _show(results)
+        _render(out)
+
+
+@app.command()
+def prepare(params: Params = PARAMS, overrides: Set = None) -> None:
+    """Turn raw data into a canonical table with a declared schema."""
+    from federated.config import load
+    from tasks import preparation
+    from tasks.coverage import coverage_table
+    from tasks.workspace import workspace
+
+    config = load(params, overrides or [])
+    place = workspace(Path.cwd(), config)
+    found = preparation.prepare(config.data, place.project, place.prepared)
+    _print(coverage_table(found))
+
+
+@app.command()
+def partition(
+    hospital: Annotated[str | None, typer.Option(help="Only this hospital.")] = None,
+    params: Params = PARAMS,
+    overrides: Set = None,
+) -> None:
+    """Write one folder per hospital, split into training and test rows."""
+    from federated.config import load
+    from tasks import preparation
+    from tasks.workspace import workspace
+
+    config = load(params, overrides or [])
+    place = workspace(Path.cwd(), config)
+    for name in preparation.partition(config.data, place.prepared, place.hospitals, hospital):
+        typer.echo(f"{place.hospitals.relative_to(place.project) / name}")
+
+
+@app.command()
+def report(
+    out: Out = OUT, show: Annotated[bool, typer.Option("--table/--no-table")] = True
+) -> None:
+    """Print the final table and write report.html."""
+    from tasks.report_files import read_results
+
+    if show:
+        _show(read_results(out))
+    _render(out)
+
+
+@app.command()
+def serve(
+    params: Params = PARAMS,
+    overrides: Set = None,
+    out: Out = OUT,
+    cron: Annotated[str, typer.Option(help="When to train.")] = "0 2 * * *",
+    every: Annotated[
+        int | None, typer.Option(help="Train every so many seconds instead.", min=1)
+    ] = None,
+    name: Annotated[str, typer.Option(help="The deployment's name.")] = "nightly",
+) -> None:
+    """Serve the training flow on a schedule, against a running Prefect server."""
+    from federated.config import load
+    from wardround.serving import serve_flow
+
+    load(params, overrides or [])
+    serve_flow(params, overrides or [], out, name, cron, every)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+    params: Params = PARAMS,
+) -> None:
+    """Open MLflow's page over this project's runs, on loopback."""
+    from wardround.pages import serve_mlflow
+
+    serve_mlflow(Path.cwd(), params, port)
+
+
+@app.command()
+def doctor(params: Params = PARAMS) -> None:
+    """Check versions, settings, ports and data hashes; say what to do."""
+    from wardround.doctor import examine
+
+    findings = examine(Path.cwd(), params)
+    for finding in findings:
+        mark, color = ("ok  ", typer.colors.GREEN) if finding.ok else ("MEND", typer.colors.RED)
+        typer.secho(f"{mark} {finding.what}", fg=color)
+        if not finding.ok:
+            typer.echo(f"     {finding.advice}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(results: Any) -> None:
+    from tasks.comparison import table
+
+    _print(table(results))
+
+
+def _render(out: Path) -> None:
+    from tasks.report import render
+
+    typer.echo(f"report: {render(out)}")
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    Console().print(table)

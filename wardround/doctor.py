@@ -1,0 +1,120 @@
+"""What a person checks when something does not work, done by a command."""
+
+import os
+import sqlite3
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from federated.config import load
+from federated.errors import WardroundError
+from tasks.environment import QUIET
+from tasks.files import write_atomic
+from tasks.ports import port_is_free
+from tasks.versions import locked, verified
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; advice says what to do where it is not ok."""
+
+    ok: bool
+    what: str
+    advice: str = ""
+
+
+def examine(project: Path, params: Path) -> list[Finding]:
+    """Versions, settings, configuration, data hashes, ports and folders."""
+    return [
+        _python(),
+        *_packages(),
+        *_settings(),
+        _configuration(params),
+        *_data(project),
+        *(_port(port, what) for port, what in ((4200, "Prefect"), (5000, "MLflow"))),
+        *(_writable(project / name) for name in ("data", "mlruns", "reports", ".prefect")),
+        _sqlite(),
+    ]
+
+
+def _python() -> Finding:
+    what = f"Python {sys.version.split()[0]}"
+    return Finding(sys.version_info >= (3, 11), what, "Wardround needs Python 3.11 or newer")
+
+
+def _packages() -> list[Finding]:
+    """Each requirement of this installation against what is installed."""
+    found = []
+    for text in requires("wardround") or []:
+        wanted = Requirement(text)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            have = version(wanted.name)
+        except PackageNotFoundError:
+            have = "missing"
+        ok = have != "missing" and wanted.specifier.contains(have, prereleases=True)
+        advice = f"pip install -c constraints.txt '{wanted.name}{wanted.specifier}'"
+        found.append(Finding(ok, f"{wanted.name} {have}", advice))
+    return found
+
+
+def _settings() -> list[Finding]:
+    return [
+        Finding(os.environ.get(name) == value, f"{name}={os.environ.get(name)}", f"unset {name}")
+        for name, value in QUIET.items()
+    ]
+
+
+def _configuration(params: Path) -> Finding:
+    try:
+        load(params)
+    except WardroundError as error:
+        return Finding(False, f"{params} is not valid", str(error))
+    return Finding(True, f"{params} is valid")
+
+
+def _data(project: Path) -> list[Finding]:
+    """Every data file that dvc.lock names, hashed."""
+    found = []
+    try:
+        lock = locked(project)
+    except WardroundError as error:
+        return [Finding(False, "dvc.lock", str(error))]
+    for name in sorted(n for n in lock if n.startswith("data/hospitals/")):
+        path = project / name
+        if not path.exists():
+            found.append(Finding(False, f"{name} is missing", "dvc repro"))
+            continue
+        try:
+            md5 = verified(path, project, lock)
+        except WardroundError as error:
+            found.append(Finding(False, f"{name} differs from dvc.lock", str(error)))
+        else:
+            found.append(Finding(True, f"{name} md5 {md5}"))
+    return found
+
+
+def _port(port: int, what: str) -> Finding:
+    free = port_is_free(port)
+    text = f"port {port} ({what}) is {'free' if free else 'in use'}"
+    return Finding(free, text, "fine if that is your own server; else choose another port")
+
+
+def _writable(folder: Path) -> Finding:
+    probe = folder / ".doctor"
+    try:
+        write_atomic(probe, b"")
+        probe.unlink()
+    except (WardroundError, OSError) as error:
+        return Finding(False, f"{folder} cannot be written", str(error))
+    return Finding(True, f"{folder} can be written")
+
+
+def _sqlite() -> Finding:
+    ok = sqlite3.sqlite_version_info >= (3, 37)
+    advice = "the run journal's STRICT tables need SQLite 3.37 or newer: use a newer Python build"
+    return Finding(ok, f"SQLite {sqlite3.sqlite_version}", advice)

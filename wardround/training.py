@@ -1,0 +1,22 @@
+"""Running the training flow from the command line."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from federated.results import Results
+
+
+def run_training(params: Path, overrides: Sequence[str], out: Path, verbose: bool) -> Results:
+    """Run the flow here, with Prefect's own temporary server unless PREFECT_API_URL names one."""
+    if not verbose:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    from flows.federated_training import federated_training
+    from tasks.server import prefect_server
+
+    with prefect_server(Path.cwd()):
+        return federated_training(
+            params=str(params), overrides=list(overrides), out=str(out), project=str(Path.cwd())
+        )
