@@ -4,6 +4,7 @@ Whatever is wrong is refused before anything runs: unknown keys (with the neares
 wrong types, values out of range, and combinations that make no sense.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from federated import plugins
+from federated import plugins, results
 from federated.algorithm import Algorithm, compose
 from federated.errors import ConfigError
 
@@ -44,6 +45,8 @@ class DataConfig(Section):
         for name in names:
             if not name or name != Path(name).name or name.startswith("."):
                 raise ValueError(f"{name!r} cannot be the name of a hospital's folder")
+            if name == results.ALL:
+                raise ValueError(f"{name!r} stands for all hospitals in the reports; rename it")
         if len(set(names)) != len(names):
             raise ValueError("a hospital is listed twice")
         return names
@@ -133,15 +136,17 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises ConfigError with every fault found.
     """
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = _yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; give another with --params") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected sections such as data: and run:")
     for override in overrides:
-        raw = _set(raw, override)
+        raw = _override(raw, override)
     return parse(raw, str(path))
 
 
@@ -155,22 +160,45 @@ def parse(raw: Mapping[str, Any], where: str = "params") -> Config:
     return config
 
 
-def _set(raw: dict[str, Any], override: str) -> dict[str, Any]:
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as in YAML 1.2 and in every scientist's hand."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, _Loader)
+
+
+def _override(raw: Mapping[str, Any], override: str) -> dict[str, Any]:
     """A copy of `raw` in which the dotted key has the YAML value of `section.key=value`."""
     key, equals, text = override.partition("=")
-    if not equals or not key:
+    path = key.split(".")
+    if not equals or not all(path):
         raise ConfigError(f"--set {override!r}: expected section.key=value")
-    head, _, rest = key.partition(".")
-    if rest:
-        inner = raw.get(head)
-        if not isinstance(inner, dict):
-            hint = plugins.nearest(head, sorted(raw))
-            raise ConfigError(f"--set {key}: there is no section {head!r}; {hint}")
-        return {**raw, head: _set(inner, f"{rest}={text}")}
     try:
-        return {**raw, head: yaml.safe_load(text)}
+        value = _yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override!r}: not a YAML value: {error}") from None
+    return _set(raw, path, 0, value)
+
+
+def _set(raw: Mapping[str, Any], path: Sequence[str], depth: int, value: Any) -> dict[str, Any]:
+    """A copy of the section `raw` (at `depth` of `path`) with `value` at the end of `path`."""
+    head = path[depth]
+    if depth == len(path) - 1:
+        return {**raw, head: value}
+    if head not in raw:
+        hint = plugins.nearest(head, sorted(raw))
+        raise ConfigError(f"--set {'.'.join(path)}: there is no section {head!r}; {hint}")
+    inner = raw[head]
+    if not isinstance(inner, dict):
+        known = ".".join(path[: depth + 1])
+        raise ConfigError(f"--set {'.'.join(path)}: {known} is a value, not a section")
+    return {**raw, head: _set(inner, path, depth + 1, value)}
 
 
 def _name(section: Mapping[str, Any], where: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from federated import results
 from federated.errors import DataError
 from federated.plugins import nearest
 
@@ -16,7 +17,7 @@ def folders(names: Sequence[str], source: str) -> list[str]:
     safe = [re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names]
     seen: dict[str, str] = {}
     for name, folder in zip(names, safe, strict=True):
-        if not folder or folder == ALL or len(folder) > 100:
+        if not folder or folder in (ALL, results.ALL) or len(folder) > 100:
             raise DataError(f"{source}: hospital {name!r} cannot be a folder's name; rename it")
         if folder.casefold() in seen:
             other = seen[folder.casefold()]

@@ -137,12 +137,18 @@ def doctor(params: Params = PARAMS) -> None:
 
     findings = examine(Path.cwd(), params)
     for finding in findings:
-        mark, color = ("ok  ", typer.colors.GREEN) if finding.ok else ("MEND", typer.colors.RED)
+        mark, color = _mark(finding)
         typer.secho(f"{mark} {finding.what}", fg=color)
         if not finding.ok:
             typer.echo(f"     {finding.advice}")
-    if not all(finding.ok for finding in findings):
+    if not all(finding.ok or finding.note for finding in findings):
         raise typer.Exit(1)
+
+
+def _mark(finding: Any) -> tuple[str, str]:
+    if finding.ok:
+        return "ok  ", typer.colors.GREEN
+    return ("note", typer.colors.YELLOW) if finding.note else ("MEND", typer.colors.RED)
 
 
 def _show(results: Any) -> None:

@@ -10,20 +10,24 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from federated.config import load
-from federated.errors import WardroundError
+from federated.errors import DataError, WardroundError
 from tasks.environment import QUIET
-from tasks.files import write_atomic
 from tasks.ports import port_is_free
 from tasks.versions import locked, verified
+from wardround.folders import require_writable
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; advice says what to do where it is not ok."""
+    """One thing that was looked at; advice says what to do where it is not ok.
+
+    note: worth knowing, but no fault.
+    """
 
     ok: bool
     what: str
     advice: str = ""
+    note: bool = False
 
 
 def examine(project: Path, params: Path) -> list[Finding]:
@@ -101,15 +105,15 @@ def _data(project: Path) -> list[Finding]:
 def _port(port: int, what: str) -> Finding:
     free = port_is_free(port)
     text = f"port {port} ({what}) is {'free' if free else 'in use'}"
-    return Finding(free, text, "fine if that is your own server; else choose another port")
+    return Finding(
+        free, text, "fine if that is your own server; else choose another port", note=True
+    )
 
 
 def _writable(folder: Path) -> Finding:
-    probe = folder / ".doctor"
     try:
-        write_atomic(probe, b"")
-        probe.unlink()
-    except (WardroundError, OSError) as error:
+        require_writable(folder)
+    except DataError as error:
         return Finding(False, f"{folder} cannot be written", str(error))
     return Finding(True, f"{folder} can be written")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from federated.config import load
 from federated.errors import WardroundError
 from tasks.ports import port_is_free
+from wardround.folders import require_writable
 
 
 def serve_mlflow(project: Path, params: Path, port: int) -> None:
@@ -21,7 +22,7 @@ def serve_mlflow(project: Path, params: Path, port: int) -> None:
         )
     database = configured or f"sqlite:///{(project / 'mlruns' / 'mlflow.db').resolve()}"
     artifacts = (project / "mlruns" / "artifacts").resolve()
-    artifacts.mkdir(parents=True, exist_ok=True)
+    require_writable(artifacts)
     print(f"MLflow: http://127.0.0.1:{port}", flush=True)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1", "--backend-store-uri", database]

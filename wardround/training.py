@@ -5,10 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from federated.results import Results
+from wardround.folders import require_writable
 
 
 def run_training(params: Path, overrides: Sequence[str], out: Path, verbose: bool) -> Results:
-    """Run the flow here, with Prefect's own temporary server unless PREFECT_API_URL names one."""
+    """Run the flow here, with Prefect's own temporary server unless PREFECT_API_URL names one.
+
+    Raises DataError before anything runs if the reports or the journal cannot be written.
+    """
+    for folder in (out, Path("mlruns"), Path(".prefect")):
+        require_writable(folder)
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
