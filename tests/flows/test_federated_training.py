@@ -129,7 +129,7 @@ def test_divergence_names_hospital_and_round_and_keeps_the_last_good_round(
     project = make_project(
         model={"name": "mlp"}, algorithm={"local": {"lr": 1e12, "epochs": 4, "batch_size": 4}}
     )
-    with pytest.raises(UpdateError, match="lower algorithm.local.lr") as stopped:
+    with pytest.raises(UpdateError, match=r"lower algorithm\.local\.lr") as stopped:
         train(project)
     assert f"hospital {stopped.value.hospital!r}, round {stopped.value.round}" in str(stopped.value)
     (parent,), nested = runs(project)

@@ -1,4 +1,4 @@
-"""The installed `wardround` script as a user runs it: a process of its own in a project's folder."""
+"""The installed `wardround` script as a user runs it: its own process in a project folder."""
 
 import os
 import shutil
