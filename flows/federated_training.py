@@ -56,13 +56,14 @@ def federated_training(
     root = Path(project).resolve()
     config = load(root / params, overrides)
     job = load_job(config, root)
-    with open_journal(job.place.journals, job.fingerprint) as journal, recorder(job, journal) as to:
-        weights = federate(job, journal, to)
-        compared = compare(job, journal)
-        found = write_results(root / out, job, journal, compared)
-        to.finish(found, weights, root / out)
-        announce(found)
-        journal.note("finished", True)
+    with open_journal(job.place.journals, job.fingerprint) as journal:
+        with recorder(job, journal) as to:
+            weights = federate(job, journal, to)
+            compared = compare(job, journal)
+            found = write_results(root / out, job, journal, compared)
+            to.finish(found, weights, root / out)
+            announce(found)
+        journal.note("finished", True)  # after MLflow's run is closed: nobody resumes it again
     return found
 
 
