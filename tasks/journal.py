@@ -7,6 +7,7 @@ done again to the same bytes. MLflow and the reports are readers' copies of this
 """
 
 import json
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -56,12 +57,27 @@ class Journal:
     """An open journal; `open_journal` makes one and holds its lock."""
 
     def __init__(self, folder: Path) -> None:
+        """Open the journal in `folder`, or begin one. Raises CorruptDataError if it is damaged."""
         self.folder = folder
         (folder / "weights").mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(folder / "journal.db", check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_TABLES)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_TABLES)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise CorruptDataError(
+                f"{folder / 'journal.db'}: cannot be read ({error}); restore it from a backup, or "
+                f"remove {folder} to begin this run again"
+            ) from error
+        if self.fact("id") is None:
+            self.note("id", secrets.token_hex(6))
+
+    @property
+    def name(self) -> str:
+        """The folder's name and a random part: no journal that takes its place is called so."""
+        return f"{self.folder.name}-{self.fact('id')}"
 
     def commit(
         self,
@@ -93,11 +109,19 @@ class Journal:
         return [_record(json.loads(text)) for (text,) in rows]
 
     def load(self, name: str) -> Weights:
-        """The weights or state with this digest. Raises CorruptDataError if the bytes differ."""
+        """The weights or state with this digest.
+
+        Raises CorruptDataError, naming the round, if the file is gone or its bytes differ.
+        """
         path = self.weights_path(name)
-        data = path.read_bytes()
-        if digest(data) != name:
-            raise CorruptDataError(f"{path}: its bytes are not those that were written")
+        data = path.read_bytes() if path.is_file() else None
+        if data is None or digest(data) != name:
+            number = next((r.round for r in self.rounds() if name in (r.weights, r.state)), None)
+            fault = "no such file" if data is None else "its bytes are not those that were written"
+            raise CorruptDataError(
+                f"round {number}: {path}: {fault}; restore it from a backup, or remove "
+                f"{self.folder} to begin this run again"
+            )
         return from_bytes(data)
 
     def weights_path(self, name: str) -> Path:
@@ -160,12 +184,13 @@ def open_journal(root: Path, fingerprint: str) -> Iterator[Journal]:
 def _latest(root: Path, prefix: str) -> Journal:
     """The last journal of this fingerprint unless it is finished; else the next one."""
     folders = sorted(p for p in root.glob(f"{prefix}-*") if p.is_dir())
-    if folders:
-        last = Journal(folders[-1])
-        if last.fact("finished") is None:
-            return last
-        last.close()
-    return Journal(root / f"{prefix}-{len(folders) + 1:04d}")
+    if not folders:
+        return Journal(root / f"{prefix}-0001")
+    last = Journal(folders[-1])
+    if last.fact("finished") is None:
+        return last
+    last.close()
+    return Journal(root / f"{prefix}-{int(folders[-1].name.rpartition('-')[2]) + 1:04d}")
 
 
 def _record(values: dict[str, Any]) -> RoundRecord:

@@ -96,7 +96,7 @@ def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
         project=job.place.project,
         experiment=config.run.experiment,
         name=config.run.name or f"{config.algorithm.name} · {config.model['name']}",
-        journal=journal.folder.name,
+        journal=journal.name,
         hospitals=job.data,
         parameters=flat(config),
         tags={"wardround.fingerprint": job.fingerprint}

@@ -12,6 +12,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus, Run
 
+from federated.counts import to_dict
 from tasks.journal import Journal
 
 OUTPUTS = ("model.safetensors", "metrics.json", "rounds.csv", "evaluation.json")
@@ -21,8 +22,8 @@ OUTPUTS = ("model.safetensors", "metrics.json", "rounds.csv", "evaluation.json")
 class Aftermath:
     """Everything in which a resumed run must equal an uninterrupted one.
 
-    runs: (name, is nested, status) of each, sorted. histories: run name → metric → (step, value)
-    of every point, sorted. versions: of the registered model, with aliases.
+    runs: (name, is nested, status) of each, sorted. histories: name and status → metric → (step,
+    value) of every point, sorted. versions: of the registered model, with aliases.
     """
 
     outputs: dict[str, str]
@@ -44,7 +45,7 @@ def aftermath(project: Path) -> Aftermath:
     return Aftermath(
         outputs={name: sha256(project / "reports" / name) for name in OUTPUTS},
         runs=sorted((_name(r), _nested(r), r.info.status) for r in runs),
-        histories={_name(run): _history(client, run) for run in runs},
+        histories={f"{_name(r)} {r.info.status}": _history(client, r) for r in runs},
         weights={
             str(path.relative_to(path.parents[1])): sha256(path)
             for path in (project / "mlruns" / "artifacts").glob("*/artifacts/rounds/*/*")
@@ -66,8 +67,8 @@ def differences(found: Aftermath, wanted: Aftermath) -> list[str]:
     return [f"{key}: {own[key]} is not {other[key]}" for key in own if own[key] != other[key]]
 
 
-def committed(project: Path) -> list[str]:
-    """The journal's finished rounds byte for byte, with their times; empty before the first.
+def committed(project: Path) -> list[dict[str, Any]]:
+    """The journal's finished rounds with their times; empty before the first.
 
     The last one's weights and state must be readable, or this raises CorruptDataError.
     """
@@ -78,7 +79,9 @@ def committed(project: Path) -> list[str]:
         if rounds:
             journal.load(rounds[-1].weights)
             journal.load(rounds[-1].state)
-        return [repr(one) for one in rounds]
+        return [
+            vars(one) | {"counts": {h: to_dict(c) for h, c in one.counts.items()}} for one in rounds
+        ]
 
 
 def is_finished(project: Path) -> bool:
