@@ -93,10 +93,10 @@ class RunConfig(Section):
     seed: int = Field(ge=0)
     parallel: bool
     baselines: tuple[Literal["alone", "pooled"], ...] = Field(strict=False)
-    experiment: str = Field(min_length=1)
+    experiment: str | None = Field(min_length=1)
     name: str | None
     tracking_uri: str | None
-    registered_model: str | None
+    registered_model: str | Literal[False] | None
 
 
 class Config(Section):
@@ -113,6 +113,17 @@ class Config(Section):
         """The model plug-in (`models/`)."""
         values = {k: v for k, v in self.model.items() if k != "name"}
         return plugins.create("models", _name(self.model, "model"), values, "model")
+
+    @property
+    def experiment(self) -> str:
+        """The MLflow experiment: the given one, or the data set's name."""
+        return self.run.experiment or self.data.dataset
+
+    @property
+    def registered_model(self) -> str | None:
+        """The final model's name in the registry: by default one per data set; None if off."""
+        given = self.run.registered_model
+        return f"wardround-{self.data.dataset}" if given is None else given or None
 
     def unused(self) -> list[str]:
         """Keys that are set but have no effect under the chosen names, as dotted paths."""

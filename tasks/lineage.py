@@ -20,7 +20,7 @@ def config_digest(config: Config) -> str:
 def fingerprint(config: Config, data: Mapping[str, str], rounds_into: str) -> str:
     """SHA-256 of configuration, data (hospital → md5), version and where the run is tracked."""
     own = [config_digest(config), dict(data), version("wardround"), rounds_into]
-    return digest_json([*own, config.run.experiment, config.run.name])
+    return digest_json([*own, config.experiment, config.run.name])
 
 
 def flat(config: Config) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Recorder:
                 self._job.hospitals if own_scaling else None,
                 last.round,
             )
-            name = self._job.config.run.registered_model
+            name = self._job.config.registered_model
             self._journal.note("model", tracking.log_model(self._tracked, program, name))
 
     def flush(self) -> None:
@@ -94,7 +94,7 @@ def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
     tracked = tracking.open_run(
         uri=job.tracking_uri,
         project=job.place.project,
-        experiment=config.run.experiment,
+        experiment=config.experiment,
         name=config.run.name or f"{config.algorithm.name} · {config.model['name']}",
         journal=journal.name,
         hospitals=job.data,
