@@ -58,6 +58,7 @@ def ensure_data(place: Workspace, config: Config) -> None:
     try:
         preparation.prepare(config.data, place.project, partial / "prepared")
         preparation.partition(config.data, partial / "prepared", partial / "hospitals")
+        shutil.rmtree(root, ignore_errors=True)  # `wardround prepare` may have made half of it
         partial.replace(root)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
