@@ -10,7 +10,8 @@ import json
 import math
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ from mlflow.entities import (
     Dataset,
     DatasetInput,
     InputTag,
+    LoggedModel,
     LoggedModelStatus,
     Metric,
     Param,
@@ -143,24 +145,35 @@ def log_model(tracked: TrackedRun, scoring: Scoring, registered: str | None) -> 
 
 
 def _logged_before(tracked: TrackedRun) -> str | None:
-    """The model that this run logged before it was killed, if it did."""
+    """The model that this run logged before it was killed; one cut off half-way is FAILED."""
     experiment = tracked.client.get_run(tracked.parent).info.experiment_id
     mine = f"source_run_id = '{tracked.parent}'"
-    found = tracked.client.search_logged_models([experiment], filter_string=mine)
-    ready = [m for m in found if m.status == LoggedModelStatus.READY]
-    return str(ready[0].model_uri) if ready else None
+    ready = None
+    for model in tracked.client.search_logged_models([experiment], filter_string=mine):
+        if model.status == LoggedModelStatus.READY:
+            ready = str(model.model_uri)
+        else:
+            tracked.client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+    return ready
+
+
+def _begin_model(tracked: TrackedRun) -> LoggedModel:
+    """A model in the run's own experiment; left to itself, `Model.log` takes the default one."""
+    run = tracked.client.get_run(tracked.parent)
+    return tracked.client.create_logged_model(
+        run.info.experiment_id, "model", tracked.parent, params=dict(run.data.params)
+    )
 
 
 def _log_scoring(tracked: TrackedRun, scoring: Scoring) -> str:
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        # MLflow recommends type hints in place of a signature, and lacks one in `list[...]` form
-        warnings.filterwarnings("ignore", "(?s).*ype hint", UserWarning)
+    model = _begin_model(tracked)
+    with tempfile.TemporaryDirectory() as scratch, _without_type_hint_advice():
         folder = Path(scratch)
         (folder / "program.pt2").write_bytes(scoring.program)
         (folder / "layout.json").write_text(json.dumps(scoring.layout))
-        info = Model.log(
+        Model.log(
             artifact_path=None,
-            name="model",
+            model_id=model.model_id,
             flavor=mlflow.pyfunc,
             run_id=tracked.parent,
             python_model=str(Path(__file__).with_name("logged_model.py")),
@@ -170,7 +183,20 @@ def _log_scoring(tracked: TrackedRun, scoring: Scoring) -> str:
             pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
             step=scoring.round,
         )
-    return str(info.model_uri)
+    return str(model.model_uri)
+
+
+@contextmanager
+def _without_type_hint_advice() -> Iterator[None]:
+    """Drop MLflow's advice to use type hints in place of our signature; repeat other warnings.
+
+    A filter would not do: MLflow puts its own in front of it.
+    """
+    with warnings.catch_warnings(record=True) as given:
+        yield
+    for one in given:
+        if "ype hint" not in str(one.message):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _alias(client: MlflowClient, name: str, number: str) -> None:

@@ -22,15 +22,18 @@ OUTPUTS = ("model.safetensors", "metrics.json", "rounds.csv", "evaluation.json")
 class Aftermath:
     """Everything in which a resumed run must equal an uninterrupted one.
 
-    runs: (name, is nested, status) of each, sorted. histories: name and status → metric → (step,
-    value) of every point, sorted. versions: of the registered model, with aliases.
+    runs: (name, is nested, status) of each. histories: name and status of a run → metric → (step,
+    value) of every point. models: (name, number of metrics) of each that is ready, in the
+    experiment of the runs.
+    data_sets: (run name, number of its inputs). versions: of the registered model → aliases.
     """
 
     outputs: dict[str, str]
     runs: list[tuple[str, bool, str]]
     histories: dict[str, dict[str, list[tuple[int, float]]]]
     weights: dict[str, str]
-    models: int
+    models: list[tuple[str, int]]
+    data_sets: list[tuple[str, int]]
     versions: dict[str, list[str]]
     journals: int
 
@@ -41,7 +44,11 @@ def aftermath(project: Path) -> Aftermath:
     experiment = client.get_experiment_by_name("test")
     assert experiment is not None
     runs = list(client.search_runs([experiment.experiment_id]))
-    logged = client.search_logged_models([experiment.experiment_id])
+    logged = [
+        model
+        for model in client.search_logged_models([experiment.experiment_id])
+        if model.status == LoggedModelStatus.READY
+    ]
     return Aftermath(
         outputs={name: sha256(project / "reports" / name) for name in OUTPUTS},
         runs=sorted((_name(r), _nested(r), r.info.status) for r in runs),
@@ -50,7 +57,10 @@ def aftermath(project: Path) -> Aftermath:
             str(path.relative_to(path.parents[1])): sha256(path)
             for path in (project / "mlruns" / "artifacts").glob("*/artifacts/rounds/*/*")
         },
-        models=sum(model.status == LoggedModelStatus.READY for model in logged),
+        models=[(str(m.name), len(m.metrics or [])) for m in logged],
+        data_sets=sorted(
+            (_name(r), len(r.inputs.dataset_inputs if r.inputs else [])) for r in runs
+        ),
         versions={
             str(version.version): sorted(
                 client.get_model_version("tested", version.version).aliases

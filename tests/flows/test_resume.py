@@ -62,7 +62,10 @@ def uninterrupted(small_job: Lanes) -> Uninterrupted:
     points = (project / "points.log").read_text().splitlines()
     mlflow = [label for label in points if label.startswith("mlflow")]
     journal = [label for label in points if label not in mlflow]
-    return Uninterrupted(aftermath(project), seconds, journal, mlflow)
+    left = aftermath(project)
+    assert (len(left.models), left.journals) == (1, 1)
+    assert left.versions == {"1": ["challenger", "champion"]}
+    return Uninterrupted(left, seconds, journal, mlflow)
 
 
 def kill(lane: Lane, project: Path, *, seconds: float | None = None, at: str | None = None) -> bool:
