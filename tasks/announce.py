@@ -2,6 +2,7 @@
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from federated.metrics import summary
 from federated.results import Results
 
 
@@ -15,13 +16,16 @@ def announce(found: Results) -> None:
         f"- AUROC over all hospitals: **{_figure(found.overall.auroc)}**",
         f"- accuracy over all hospitals: {_figure(found.overall.accuracy)}",
     ]
+    mean = summary(found.hospitals).mean["auroc"]
+    lines.append(f"- AUROC, mean of hospitals: {_figure(mean)}")
     worst = found.worst_hospital["auroc"]
     if worst is not None:
         lines.append(f"- worst hospital: {worst.hospital}, AUROC {_figure(worst.value)}")
     if found.baselines.alone is not None:
-        lines.append(f"- mean of hospitals alone: {_figure(found.baselines.alone.mean['auroc'])}")
+        separate = _figure(found.baselines.alone.mean["auroc"])
+        lines.append(f"- AUROC, mean of hospitals alone: {separate}")
     if found.baselines.pooled is not None:
-        lines.append(f"- all data pooled: {_figure(found.baselines.pooled.all.auroc)}")
+        lines.append(f"- AUROC, all data pooled: {_figure(found.baselines.pooled.all.auroc)}")
     create_markdown_artifact("\n".join(lines), key="federation-result")
     create_table_artifact(_rows(found), key="federation-table")
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from federated.errors import WardroundError
-from federated.metrics import METRICS, Metrics
+from federated.metrics import METRICS, Metrics, summary
 from federated.results import ALL, Curves, Results, RoundRow
 from federated.schema import Coverage
 from tasks import plots
@@ -104,8 +104,13 @@ def _tiles(results: Results) -> list[Tile]:
     """AUROC: federated, hospitals alone, pooled, worst hospital."""
     alone, pooled = results.baselines.alone, results.baselines.pooled
     worst = results.worst_hospital["auroc"]
+    mean = summary(results.hospitals).mean
     return [
-        Tile("Federated, all hospitals", number(results.overall.auroc), _note(results.overall)),
+        Tile(
+            "Federated, all hospitals",
+            number(results.overall.auroc),
+            f"AUROC · mean of hospitals {number(mean['auroc'])}",
+        ),
         Tile(
             "Hospitals alone, mean",
             number(alone.mean["auroc"] if alone else None),
