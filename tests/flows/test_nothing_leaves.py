@@ -7,6 +7,7 @@ reports, temporary folders and the terminal hold is searched for values of known
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -47,11 +48,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, prefe
     project, terminal, scratch = (folder / n for n in ("project", "terminal", "scratch"))
     for one in (project / "mlruns", terminal, scratch):
         one.mkdir(parents=True)
+    shutil.copy(migrated_database, project / "mlruns" / "mlflow.db")
     patients = made_up()
     write(patients, project)
-    values = merged(merged(yaml.safe_load((ROOT / "params.yaml").read_text()), SMALL), SETTINGS)
-    values["data"]["source"] = SOURCE
-    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    write_params(project)
     for number, (command, code) in enumerate(COMMANDS):
         loud = {"PREFECT_API_URL": prefect_url, "TMPDIR": str(scratch), **LOUD}
         done = wardround(project, *command, **loud)
@@ -59,6 +59,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, prefe
         (terminal / f"{number}-{command[0]}.txt").write_text(done.stdout + done.stderr)
     written = [p for p in project.iterdir() if p.name != "data"]
     return Ran(project, patients, [*written, terminal, scratch, Path(os.environ["PREFECT_HOME"])])
+
+
+def write_params(project: Path) -> None:
+    values = merged(merged(yaml.safe_load((ROOT / "params.yaml").read_text()), SMALL), SETTINGS)
+    values["data"]["source"] = SOURCE
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
 
 
 def wanted(values: Mapping[str, float | str]) -> dict[str, set[bytes]]:
