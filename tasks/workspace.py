@@ -52,7 +52,15 @@ def ensure_data(place: Workspace, config: Config) -> None:
     root = place.hospitals.parent
     if root == place.project / "data":
         preparation.prepare(config.data, place.project, place.prepared)
-        preparation.partition(config.data, place.prepared, place.hospitals)
+        if wanted:  # each is looked for by name; without names only the whole can be told apart
+            preparation.partition(config.data, place.prepared, place.hospitals)
+            return
+        whole = root / f"hospitals.{os.getpid()}.partial"
+        try:
+            preparation.partition(config.data, place.prepared, whole)
+            whole.replace(place.hospitals)
+        finally:
+            shutil.rmtree(whole, ignore_errors=True)
         return
     partial = root.with_name(f"{root.name}.{os.getpid()}.partial")
     try:
