@@ -109,13 +109,14 @@ def serve(
     every: Annotated[
         int | None, typer.Option(help="Train every so many seconds instead.", min=1)
     ] = None,
-    name: Annotated[str, typer.Option(help="The deployment's name.")] = "nightly",
+    name: Annotated[str, typer.Option(help="The deployment's name.")] = "served",
 ) -> None:
     """Serve the training flow on a schedule, against a running Prefect server."""
     from federated.config import load
-    from wardround.serving import serve_flow
 
     load(params, overrides or [])
+    from wardround.serving import serve_flow
+
     serve_flow(params, overrides or [], out, name, cron, every)
 
 

@@ -1,9 +1,28 @@
 """Serving the training flow on a schedule."""
 
+import asyncio
+import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.runner import Runner
 
 from federated.errors import WardroundError
+from flows.federated_training import federated_training
+from tasks.server import require_server
+
+
+class _Runner(Runner):
+    """Prefect's runner, stopped by SIGTERM as by Ctrl-C: it pauses its schedule first.
+
+    Left to itself it leaves the event loop where it stands, so that runs nobody will start
+    become due on the server.
+    """
+
+    def handle_sigterm(self, *_: Any, **__: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
 
 
 def serve_flow(
@@ -18,27 +37,34 @@ def serve_flow(
 
     Raises WardroundError if no Prefect server answers, or the schedule is not valid.
     """
-    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-
-    from flows.federated_training import federated_training
-    from tasks.server import require_server
-
     require_server()
     one_at_a_time = ConcurrencyLimitConfig(
         limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
     )
-    schedule = {"interval": every} if every is not None else {"cron": cron}
+    parameters = {
+        "params": str(params),
+        "overrides": list(overrides),
+        "out": str(out),
+        "project": str(Path.cwd()),
+    }
+    runner = _Runner(name=name)
     try:
-        federated_training.serve(
+        runner.add_flow(
+            federated_training,
             name=name,
-            global_limit=one_at_a_time,
-            parameters={
-                "params": str(params),
-                "overrides": list(overrides),
-                "out": str(out),
-                "project": str(Path.cwd()),
-            },
-            **schedule,
+            cron=cron if every is None else None,
+            interval=every,
+            concurrency_limit=one_at_a_time,
+            parameters=parameters,
         )
     except ValueError as error:
         raise WardroundError(f"--cron {cron!r}: {error}") from error
+    print(f"serving federated-training/{name} {_when(cron, every)}; Ctrl-C ends it", flush=True)
+    try:
+        asyncio.run(runner.start())
+    except KeyboardInterrupt:
+        print(f"federated-training/{name} is paused", flush=True)
+
+
+def _when(cron: str, every: int | None) -> str:
+    return f"at {cron!r} (UTC)" if every is None else f"every {every} s"

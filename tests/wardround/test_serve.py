@@ -1,0 +1,64 @@
+"""`wardround serve`: the flow runs on its schedule, one run at a time, against a real server."""
+
+import json
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tests.conftest import Project
+from tests.wardround.process import running
+
+pytestmark = pytest.mark.slow
+NAME = "federated-training"
+
+
+def runs(client: SyncPrefectClient, name: str) -> list[FlowRun]:
+    """All runs of the deployment that have become due; none while it does not exist yet."""
+    try:
+        deployment = client.read_deployment_by_name(f"{NAME}/{name}").id
+    except ObjectNotFound:
+        return []
+    mine = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment]))
+    now = datetime.now(UTC)
+    found = client.read_flow_runs(flow_run_filter=mine)
+    return [run for run in found if run.expected_start_time and run.expected_start_time <= now]
+
+
+def in_state(found: list[FlowRun], state: StateType) -> list[FlowRun]:
+    return [run for run in found if run.state_type == state]
+
+
+def overlap(found: list[FlowRun]) -> bool:
+    """Did two of them ever run at the same time?"""
+    times = sorted((r.start_time, r.end_time) for r in found if r.start_time and r.end_time)
+    return any(begun < ended for (_, ended), (begun, _) in pairwise(times))
+
+
+def test_scheduled_runs_complete_one_at_a_time(make_project: Project, prefect_url: str) -> None:
+    """The schedule is shorter than a run, so that runs become due while one is going on."""
+    project = make_project(run={"baselines": []})
+    command = ("serve", "--every", "4", "--name", "often", "--out", "reports/often")
+    settings = {"PREFECT_API_URL": prefect_url, "PREFECT_RUNNER_POLL_FREQUENCY": "2"}
+    with (
+        temporary_settings({PREFECT_API_URL: prefect_url}),
+        get_client(sync_client=True) as client,
+        running(project, *command, **settings) as serving,
+    ):
+        serving.wait_until(
+            lambda: len(in_state(runs(client, "often"), StateType.COMPLETED)) >= 2, 180
+        )
+        assert serving.end() == 0
+        found = runs(client, "often")
+        completed = in_state(found, StateType.COMPLETED)
+        assert in_state(found, StateType.CANCELLED)
+        assert not in_state(found, StateType.FAILED)
+        assert not overlap(completed)
+        assert client.read_deployment_by_name(f"{NAME}/often").paused
+    metrics = json.loads((project / "reports/often/metrics.json").read_text())
+    assert metrics["run"]["rounds"] == 3
