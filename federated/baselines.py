@@ -33,9 +33,15 @@ def train_alone(site: LocalSite, algorithm: Algorithm, weights: Weights, steps: 
 def train_pooled(
     sites: list[LocalSite], algorithm: Algorithm, weights: Weights, steps: int
 ) -> Baseline:
-    """One site with every hospital's training rows; evaluated on each hospital's test rows."""
-    trained = _train(_pool(sites), algorithm, weights, steps)
-    return Baseline({s.hospital: s.evaluate(trained) for s in sites}, steps)
+    """One site with every hospital's training rows; evaluated on each hospital's test rows.
+
+    Nothing of `sites` is written to: each may train by itself meanwhile.
+    """
+    pool = _pool(sites)
+    trained = _train(pool, algorithm, weights, steps)
+    return Baseline(
+        {s.hospital: replace(pool, data=s.data).evaluate(trained) for s in sites}, steps
+    )
 
 
 def _train(site: LocalSite, algorithm: Algorithm, weights: Weights, steps: int) -> Weights:

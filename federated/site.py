@@ -37,6 +37,7 @@ class LocalSite:
     """A hospital whose rows are in this process.
 
     network: private scratch space of this site; `weights` are loaded into it before every use.
+        One use at a time: for two at once, `dataclasses.replace` gives a copy with its own.
     rule: the local plug-in. seed: the run's seed.
     """
 

@@ -18,13 +18,15 @@ from federated.initial import weights_of
 from federated.results import Results
 from federated.seeds import generator
 from federated.types import Update, Weights
+from flows.baselines import compare
 from tasks.announce import announce
 from tasks.job import Job, cores, load_job
 from tasks.journal import Journal, open_journal
-from tasks.outcome import Comparison, baseline_from_json, baseline_to_json, write_results
+from tasks.outcome import write_results
 from tasks.progress import TrainingProgress
 from tasks.record import Recorder, recorder
-from tasks.rounds import aggregate, alone, evaluate, pooled, train, unseen
+from tasks.report import render
+from tasks.rounds import aggregate, evaluate, train, unseen
 
 
 def _name() -> str:
@@ -48,10 +50,12 @@ def federated_training(
     overrides: Sequence[str] = (),
     out: str = "reports",
     project: str = ".",
+    report: bool = True,
 ) -> Results:
     """Train over the hospitals of `params`, resume what was cut off, and write the results.
 
-    params and out are paths inside `project`; overrides are `section.key=value`.
+    params and out are paths inside `project`; overrides are `section.key=value`;
+    report=False leaves report.html out.
     """
     root = Path(project).resolve()
     config = load(root / params, overrides)
@@ -61,6 +65,8 @@ def federated_training(
             weights = federate(job, journal, to)
             compared = compare(job, journal)
             found = write_results(root / out, job, journal, compared)
+            if report:
+                render(root / out)
             to.finish(found, weights, root / out)
             announce(found)
         journal.note("finished", True)  # after MLflow's run is closed: nobody resumes it again
@@ -118,40 +124,3 @@ def train_each(
         updates.append(train(hospital, number, unseen(job.sites[hospital]), unseen(weights)))
         progress.hospitals(number, len(updates), len(cohort))
     return updates
-
-
-def compare(job: Job, journal: Journal) -> Comparison:
-    """Baselines with the gradient steps that the federation took; kept in the journal too."""
-    wanted, algorithm = job.config.run.baselines, job.config.algorithm.rules
-    weights = journal.load(journal.rounds()[0].weights)
-    taken = steps_by_hospital(journal)
-    separate = {}
-    for hospital in job.hospitals if "alone" in wanted else []:
-        site, steps = job.sites[hospital], taken.get(hospital, 0)
-        known = journal.fact(f"alone/{hospital}")
-        separate[hospital] = (
-            baseline_from_json(known)
-            if known
-            else alone(hospital, unseen(site), algorithm, unseen(weights), steps)
-        )
-        journal.note(f"alone/{hospital}", baseline_to_json(separate[hospital]))
-    together = None
-    if "pooled" in wanted:
-        known = journal.fact("pooled")
-        steps = sum(taken.values())
-        together = (
-            baseline_from_json(known)
-            if known
-            else pooled(unseen(dict(job.sites)), algorithm, unseen(weights), steps)
-        )
-        journal.note("pooled", baseline_to_json(together))
-    return Comparison(separate, together)
-
-
-def steps_by_hospital(journal: Journal) -> dict[str, int]:
-    """Gradient steps that each hospital took over all rounds."""
-    taken: dict[str, int] = {}
-    for record in journal.rounds():
-        for hospital, steps in record.steps.items():
-            taken[hospital] = taken.get(hospital, 0) + steps
-    return taken

@@ -18,11 +18,18 @@ from federated.schema import Coverage
 from tasks import plots
 from tasks.comparison import MISSING, best, comparison, number, table
 from tasks.files import write_atomic
-from tasks.report_files import CURVES, RESULTS, ROUNDS, read_curves, read_results, read_rounds
+from tasks.report_files import (
+    CURVES,
+    REPORT,
+    RESULTS,
+    ROUNDS,
+    read_curves,
+    read_results,
+    read_rounds,
+)
 
 __all__ = ["html", "render", "table"]
 
-REPORT = "report.html"
 _COMPARED = tuple(m for m in METRICS if m.name in ("auroc", "accuracy", "balanced_accuracy"))
 _FLOAT32 = 4  # bytes
 

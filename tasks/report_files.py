@@ -15,6 +15,7 @@ from federated.schema import Record
 from tasks.files import write_atomic
 
 RESULTS, CURVES, ROUNDS = "metrics.json", "evaluation.json", "rounds.csv"
+REPORT = "report.html"
 _COLUMNS = tuple(RoundRow.model_fields)
 _Kind = TypeVar("_Kind", bound=Record)
 

@@ -49,12 +49,13 @@ def train(
     config = load(params, overrides or [])
     for key in config.unused():
         typer.secho(f"note: {key} has no effect on {config.algorithm.name}", err=True, dim=True)
+    from tasks.report_files import REPORT
     from wardround.training import run_training
 
-    results = run_training(params, overrides or [], out, verbose)
+    results = run_training(params, overrides or [], out, report, verbose)
     if report:
         _show(results)
-        _render(out)
+        typer.echo(f"report: {out / REPORT}")
 
 
 @app.command()
@@ -93,11 +94,12 @@ def report(
     out: Out = OUT, show: Annotated[bool, typer.Option("--table/--no-table")] = True
 ) -> None:
     """Print the final table and write report.html."""
+    from tasks.report import render
     from tasks.report_files import read_results
 
     if show:
         _show(read_results(out))
-    _render(out)
+    typer.echo(f"report: {render(out)}")
 
 
 @app.command()
@@ -156,12 +158,6 @@ def _show(results: Any) -> None:
     from tasks.comparison import table
 
     _print(table(results))
-
-
-def _render(out: Path) -> None:
-    from tasks.report import render
-
-    typer.echo(f"report: {render(out)}")
 
 
 def _print(table: Any) -> None:

@@ -1,0 +1,65 @@
+"""What the federation is compared with, trained with the gradient steps that it took.
+
+Each baseline is kept in the journal as soon as it is there, and is not trained again on resuming.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prefect import Task
+from prefect.futures import as_completed
+
+from federated.baselines import Baseline
+from tasks.job import Job
+from tasks.journal import Journal
+from tasks.outcome import Comparison, baseline_from_json, baseline_to_json
+from tasks.rounds import alone, pooled, unseen
+
+_POOLED = "pooled"
+Call = tuple[Task[..., Baseline], tuple[Any, ...]]
+
+
+def compare(job: Job, journal: Journal) -> Comparison:
+    """The baselines that `run.baselines` names, side by side or one after another."""
+    wanted = calls(job, journal)
+    missing = {name: call for name, call in wanted.items() if journal.fact(name) is None}
+    for name, baseline in answers(missing, side_by_side=job.config.run.parallel):
+        journal.note(name, baseline_to_json(baseline))
+    found = {name: baseline_from_json(journal.fact(name)) for name in wanted}
+    together = found.pop(_POOLED, None)
+    return Comparison({name.removeprefix("alone/"): b for name, b in found.items()}, together)
+
+
+def calls(job: Job, journal: Journal) -> dict[str, Call]:
+    """Name in the journal → the task that trains it; the longest one comes first."""
+    algorithm, wanted = job.config.algorithm.rules, job.config.run.baselines
+    weights = unseen(journal.load(journal.rounds()[0].weights))
+    taken = steps_by_hospital(journal)
+    found: dict[str, Call] = {}
+    if _POOLED in wanted:
+        sites = unseen(dict(job.sites))
+        found[_POOLED] = (pooled, (sites, algorithm, weights, sum(taken.values())))
+    for hospital in job.hospitals if "alone" in wanted else []:
+        site, steps = unseen(job.sites[hospital]), taken.get(hospital, 0)
+        found[f"alone/{hospital}"] = (alone, (hospital, site, algorithm, weights, steps))
+    return found
+
+
+def answers(missing: Mapping[str, Call], *, side_by_side: bool) -> Iterator[tuple[str, Baseline]]:
+    """Run the tasks; each baseline as it is ready."""
+    if not side_by_side:
+        for name, (train, arguments) in missing.items():
+            yield name, train(*arguments)
+        return
+    names = {train.submit(*arguments): name for name, (train, arguments) in missing.items()}
+    for future in as_completed(list(names)):
+        yield names[future], future.result()
+
+
+def steps_by_hospital(journal: Journal) -> dict[str, int]:
+    """Gradient steps that each hospital took over all rounds."""
+    taken: dict[str, int] = {}
+    for record in journal.rounds():
+        for hospital, steps in record.steps.items():
+            taken[hospital] = taken.get(hospital, 0) + steps
+    return taken
