@@ -40,6 +40,14 @@ class Algorithm:
     selection: Any
     names: dict[str, str]
 
+    @property
+    def label(self) -> str:
+        """The preset's name, and in brackets each rule that stands in place of its own."""
+        own = {kind: PRESETS[self.name].get(kind, {}).get("name") for kind in KINDS}
+        usual = {kind: name or _DEFAULT_NAMES[kind] for kind, name in own.items()}
+        other = [f"{k} {self.names[k]}" for k in KINDS if self.names[k] != usual[k]]
+        return f"{self.name} ({', '.join(other)})" if other else self.name
+
 
 def compose(
     name: str,

@@ -1,1 +1,5 @@
-"""When things happen: Prefect flows."""
+"""When things happen: Prefect flows. No telemetry, whoever imports them."""
+
+from tasks.environment import keep_quiet
+
+keep_quiet()

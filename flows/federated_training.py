@@ -33,7 +33,7 @@ def _name() -> str:
     """The flow run's name on the Prefect page: what is trained, on which data."""
     given = flow_run.parameters
     config = load(Path(given["project"]) / given["params"], given["overrides"])
-    return config.run.name or f"{config.algorithm.name} · {config.data.dataset}"
+    return config.run.name or f"{config.algorithm.rules.label} · {config.data.dataset}"
 
 
 _RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=cores())

@@ -1,52 +1,60 @@
-"""The result on the Prefect page: a markdown summary and a table, as artifacts of the run."""
+"""The result in words: on the Prefect page, and above the run and the model in MLflow."""
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from federated.metrics import summary
 from federated.results import Results
+from tasks.comparison import comparison, number
+
+_SHOWN = {"AUROC": "auroc", "accuracy": "accuracy"}
 
 
 def announce(found: Results) -> None:
     """Put headline and table of a finished federation on its Prefect page."""
     run = found.run
+    title = f"# {run.algorithm} on {run.dataset}"
+    create_markdown_artifact(
+        f"{title}\n{description(found)}",
+        key="federation-result",
+        description=f"{run.algorithm} on {run.dataset}: what came of it",
+    )
+    create_table_artifact(
+        _rows(found),
+        key="federation-table",
+        description="Test rows of each hospital, of all together, and the baselines",
+    )
+
+
+def description(found: Results) -> str:
+    """Markdown: what was trained, and how well it does."""
+    run = found.run
     lines = [
-        f"# {run.algorithm} on {run.dataset}",
-        f"{len(run.examples)} hospitals, {run.rounds} rounds, model {run.model}.",
+        f"{len(run.examples)} hospitals, {run.rounds} rounds of {run.algorithm}, "
+        f"model {run.model}, data set {run.dataset}, seed {run.seed}.",
         "",
-        f"- AUROC over all hospitals: **{_figure(found.overall.auroc)}**",
-        f"- accuracy over all hospitals: {_figure(found.overall.accuracy)}",
+        f"- AUROC over all hospitals: **{number(found.overall.auroc)}**",
+        f"- accuracy over all hospitals: {number(found.overall.accuracy)}",
+        f"- AUROC, mean of hospitals: {number(summary(found.hospitals).mean['auroc'])}",
     ]
-    mean = summary(found.hospitals).mean["auroc"]
-    lines.append(f"- AUROC, mean of hospitals: {_figure(mean)}")
     worst = found.worst_hospital["auroc"]
     if worst is not None:
-        lines.append(f"- worst hospital: {worst.hospital}, AUROC {_figure(worst.value)}")
+        lines.append(f"- worst hospital: {worst.hospital}, AUROC {number(worst.value)}")
     if found.baselines.alone is not None:
-        separate = _figure(found.baselines.alone.mean["auroc"])
+        separate = number(found.baselines.alone.mean["auroc"])
         lines.append(f"- AUROC, mean of hospitals alone: {separate}")
     if found.baselines.pooled is not None:
-        lines.append(f"- AUROC, all data pooled: {_figure(found.baselines.pooled.all.auroc)}")
-    create_markdown_artifact("\n".join(lines), key="federation-result")
-    create_table_artifact(_rows(found), key="federation-table")
+        lines.append(f"- AUROC, all data pooled: {number(found.baselines.pooled.all.auroc)}")
+    return "\n".join(lines)
 
 
 def _rows(found: Results) -> list[dict[str, str]]:
-    alone, pooled = found.baselines.alone, found.baselines.pooled
-    rows = []
-    for hospital, own in found.hospitals.items():
-        row = {
-            "hospital": hospital,
-            "test rows": str(own.rows),
-            "AUROC": _figure(own.auroc),
-            "accuracy": _figure(own.accuracy),
+    """A line a hospital, their mean, and all of them together."""
+    return [
+        {"hospital": row.name, "test rows": "" if row.test is None else str(row.test)}
+        | {
+            title if model == "federated" else f"{title} {model}": number(figures[metric])
+            for title, metric in _SHOWN.items()
+            for model, figures in row.models.items()
         }
-        if alone is not None:
-            row["AUROC alone"] = _figure(alone.hospitals[hospital].auroc)
-        if pooled is not None:
-            row["AUROC pooled"] = _figure(pooled.hospitals[hospital].auroc)
-        rows.append(row)
-    return rows
-
-
-def _figure(value: float | None) -> str:
-    return "—" if value is None else f"{value:.4f}"
+        for row in comparison(found)
+    ]

@@ -17,10 +17,15 @@ QUIET = {
 }
 
 
-def prepare_environment(project: Path) -> None:
-    """Set what is not set yet. A Prefect profile or server of the user's own is left alone."""
+def keep_quiet() -> None:
+    """Set of QUIET what is not set yet; also where no command line of ours began the process."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def prepare_environment(project: Path) -> None:
+    """Set what is not set yet. A Prefect profile or server of the user's own is left alone."""
+    keep_quiet()
     own_server = "PREFECT_API_URL" in os.environ or "PREFECT_HOME" in os.environ
     if not own_server and not (Path.home() / ".prefect" / "profiles.toml").exists():
         os.environ["PREFECT_HOME"] = str(project.resolve() / ".prefect")

@@ -14,7 +14,8 @@ from federated.counts import Counts, merge
 from federated.metrics import METRICS, Metrics, metrics
 from federated.results import Results
 from federated.types import Update, Weights
-from tasks import tracking
+from tasks import registry, tracking
+from tasks.announce import description
 from tasks.export import scoring
 from tasks.job import Job
 from tasks.journal import Journal, RoundRecord
@@ -63,8 +64,9 @@ class Recorder:
                 self._job.hospitals if own_scaling else None,
                 last.round,
             )
-            name = self._job.config.registered_model
-            self._journal.note("model", tracking.log_model(self._tracked, program, name))
+            name, text = self._job.config.registered_model, description(found)
+            tracking.describe_run(self._tracked, text)
+            self._journal.note("model", registry.log_model(self._tracked, program, name, text))
 
     def flush(self) -> None:
         """Wait for the copy under way. Raises what it raised."""
@@ -95,7 +97,7 @@ def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
         uri=job.tracking_uri,
         project=job.place.project,
         experiment=config.experiment,
-        name=config.run.name or f"{config.algorithm.name} · {config.model['name']}",
+        name=config.run.name or f"{config.algorithm.rules.label} · {config.model['name']}",
         journal=journal.name,
         hospitals=job.data,
         parameters=flat(config),
@@ -115,12 +117,12 @@ def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
 
 
 def _baselines(found: Results) -> dict[str, float]:
-    """`alone/auroc` and so on (the mean over hospitals), and `pooled/auroc` (over all rows)."""
+    """`reference_alone/…`, the mean over hospitals, and `reference_pooled/…`, over all rows."""
     values: dict[str, float] = {}
     for measure in METRICS:
         alone, pooled = found.baselines.alone, found.baselines.pooled
         mean = alone.mean[measure.name] if alone else None
         whole = getattr(pooled.all, measure.name) if pooled else None
-        values |= {f"alone/{measure.name}": mean} if mean is not None else {}
-        values |= {f"pooled/{measure.name}": whole} if whole is not None else {}
+        values |= {f"reference_alone/{measure.name}": mean} if mean is not None else {}
+        values |= {f"reference_pooled/{measure.name}": whole} if whole is not None else {}
     return values

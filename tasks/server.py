@@ -25,6 +25,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.server.api.server import SubprocessASGIServer
 
 from federated.errors import WardroundError
+from tasks.files import write_atomic
 
 _SETTLE_SECONDS = 10.0
 
@@ -36,8 +37,10 @@ def prefect_server(project: Path) -> Iterator[None]:
         require_server()
         yield
         return
-    note = project / ".prefect" / "temporary-server.json"
-    _end_orphan(note)
+    notes = project / ".prefect"
+    for left in notes.glob("temporary-server-*.json"):
+        _end_orphan(left)
+    note = notes / f"temporary-server-{os.getpid()}.json"
     begun = datetime.now(UTC)
     client = _start()
     _write_note(note)
@@ -80,20 +83,28 @@ def _write_note(note: Path) -> None:
     if process is None:
         return
     started = psutil.Process(process.pid).create_time()
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"pid": process.pid, "started": started, "owner": os.getpid()}))
+    values = {"pid": process.pid, "started": started, "owner": os.getpid()}
+    write_atomic(note, json.dumps(values).encode())
 
 
 def _end_orphan(note: Path) -> None:
     """End the temporary server whose command was killed; only that very process."""
     try:
         known = json.loads(note.read_text())
-        server = psutil.Process(known["pid"])
-        if server.create_time() == known["started"] and not psutil.pid_exists(known["owner"]):
-            server.terminate()
-            server.wait(timeout=10)
+        if psutil.pid_exists(known["owner"]):
+            return
+        _end(psutil.Process(known["pid"]), known["started"])
     except (FileNotFoundError, json.JSONDecodeError, KeyError, psutil.NoSuchProcess):
+        pass  # another command was quicker, or was killed while it wrote
+    note.unlink(missing_ok=True)
+
+
+def _end(server: psutil.Process, started: float) -> None:
+    if server.create_time() != started:
         return
+    server.terminate()
+    try:
+        server.wait(timeout=10)
     except psutil.TimeoutExpired:
         server.kill()
 

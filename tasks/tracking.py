@@ -1,4 +1,4 @@
-"""MLflow, the readers' copy of the journal: the only module that imports mlflow.
+"""MLflow, the readers' copy of the journal.
 
 One experiment a study, one parent run a federation, one nested run a hospital, `step = round`.
 Only `MlflowClient` with explicit run ids is used (the fluent API keeps an active run per thread).
@@ -9,36 +9,22 @@ comes from the journal, so mirroring a round again after a crash adds nothing.
 import json
 import math
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModel,
-    LoggedModelStatus,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-)
-from mlflow.models import Model, infer_signature
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.tracking.context.registry import resolve_tags
 
 from federated.counts import merge
 from federated.metrics import Metrics, Summary, summary
 from federated.metrics import metrics as compute
-from tasks.export import Scoring
 from tasks.journal import RoundRecord
 
 JOURNAL_TAG = "wardround.journal"
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # which page MLflow opens
 
 
 @dataclass(frozen=True)
@@ -72,13 +58,14 @@ def open_run(
 ) -> TrackedRun:
     """The run of this journal: found by its tag if it was begun before, else created.
 
+    MLflow adds its own tags: who runs it, from which script.
     hospitals: name → md5 of its records, logged as the run's input data sets.
     """
     client = MlflowClient(uri)
     experiment_id = _experiment(client, experiment, uri, project)
     known = {r.data.tags[JOURNAL_TAG]: r for r in _runs_of(client, experiment_id, journal)}
     parent = known.get(journal) or client.create_run(
-        experiment_id, run_name=name, tags={**tags, JOURNAL_TAG: journal}
+        experiment_id, run_name=name, tags=resolve_tags({**tags, JOURNAL_TAG: journal})
     )
     children = {}
     for hospital in hospitals:
@@ -125,84 +112,9 @@ def log_baselines(tracked: TrackedRun, values: Mapping[str, float], record: Roun
     _log(tracked, tracked.parent, values, record)
 
 
-def log_model(tracked: TrackedRun, scoring: Scoring, registered: str | None) -> str:
-    """Log the final model with signature and input example, register it; returns its URI.
-
-    The newest version gets the alias `challenger`; `champion` is a person's to give, but for the
-    first version, which has no rival.
-    """
-    mlflow.set_tracking_uri(tracked.uri)
-    client = tracked.client
-    model_uri = _logged_before(tracked) or _log_scoring(tracked, scoring)
-    if registered is None:
-        return model_uri
-    mine = f"run_id = '{tracked.parent}'"
-    versions = [v for v in client.search_model_versions(mine) if v.name == registered]
-    if not versions:
-        versions = [mlflow.register_model(model_uri, registered)]
-    _alias(client, registered, str(versions[0].version))
-    return model_uri
-
-
-def _logged_before(tracked: TrackedRun) -> str | None:
-    """The model that this run logged before it was killed; one cut off half-way is FAILED."""
-    experiment = tracked.client.get_run(tracked.parent).info.experiment_id
-    mine = f"source_run_id = '{tracked.parent}'"
-    ready = None
-    for model in tracked.client.search_logged_models([experiment], filter_string=mine):
-        if model.status == LoggedModelStatus.READY:
-            ready = str(model.model_uri)
-        else:
-            tracked.client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
-    return ready
-
-
-def _begin_model(tracked: TrackedRun) -> LoggedModel:
-    """A model in the run's own experiment; left to itself, `Model.log` takes the default one."""
-    run = tracked.client.get_run(tracked.parent)
-    return tracked.client.create_logged_model(
-        run.info.experiment_id, "model", tracked.parent, params=dict(run.data.params)
-    )
-
-
-def _log_scoring(tracked: TrackedRun, scoring: Scoring) -> str:
-    model = _begin_model(tracked)
-    with tempfile.TemporaryDirectory() as scratch, _without_type_hint_advice():
-        folder = Path(scratch)
-        (folder / "program.pt2").write_bytes(scoring.program)
-        (folder / "layout.json").write_text(json.dumps(scoring.layout))
-        Model.log(
-            artifact_path=None,
-            model_id=model.model_id,
-            flavor=mlflow.pyfunc,
-            run_id=tracked.parent,
-            python_model=str(Path(__file__).with_name("logged_model.py")),
-            artifacts={n: str(folder / n) for n in ("program.pt2", "layout.json")},
-            signature=infer_signature(scoring.example, scoring.prediction),
-            input_example=scoring.example,
-            pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
-            step=scoring.round,
-        )
-    return str(model.model_uri)
-
-
-@contextmanager
-def _without_type_hint_advice() -> Iterator[None]:
-    """Drop MLflow's advice to use type hints in place of our signature; repeat other warnings.
-
-    A filter would not do: MLflow puts its own in front of it.
-    """
-    with warnings.catch_warnings(record=True) as given:
-        yield
-    for one in given:
-        if "ype hint" not in str(one.message):
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-
-
-def _alias(client: MlflowClient, name: str, number: str) -> None:
-    client.set_registered_model_alias(name, "challenger", number)
-    if "champion" not in client.get_registered_model(name).aliases:
-        client.set_registered_model_alias(name, "champion", number)
+def describe_run(tracked: TrackedRun, text: str) -> None:
+    """Markdown that MLflow shows above the run."""
+    tracked.client.set_tag(tracked.parent, "mlflow.note.content", text)
 
 
 def log_files(tracked: TrackedRun, files: list[Path], folder: str | None = None) -> None:
@@ -256,7 +168,7 @@ def _experiment(client: MlflowClient, name: str, uri: str, project: Path) -> str
         return str(found.experiment_id)
     local = uri.startswith("sqlite:")
     artifacts = (project / "mlruns" / "artifacts").resolve().as_uri() if local else None
-    return str(client.create_experiment(name, artifact_location=artifacts))
+    return str(client.create_experiment(name, artifact_location=artifacts, tags=_KIND))
 
 
 def _runs_of(client: MlflowClient, experiment_id: str, journal: str) -> list[Run]:

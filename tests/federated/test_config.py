@@ -219,3 +219,12 @@ def test_a_config_cannot_be_changed() -> None:
     config: Config = load(PARAMS)
     with pytest.raises(ValueError, match="frozen"):
         config.run.rounds = 5  # type: ignore[misc]
+
+
+def test_a_rule_in_place_of_the_presets_own_shows_in_the_runs_name() -> None:
+    def label(*overrides: str) -> str:
+        return str(load(PARAMS, overrides).algorithm.rules.label)
+
+    assert label() == "fedavg"
+    assert label("algorithm.aggregation.name=sum") == "fedavg (aggregation sum)"
+    assert label("algorithm.name=sum", "algorithm.local.name=sgd") == "sum (local sgd)"

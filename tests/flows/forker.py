@@ -24,7 +24,7 @@ import torch
 from federated.config import load
 from federated.initial import weights_of
 from flows.federated_training import federated_training
-from tasks import tracking
+from tasks import registry, tracking
 from tasks.export import scoring
 from tasks.job import load_job
 from tests.flows.kill_points import KillPoints
@@ -79,7 +79,7 @@ def _warm_up(template: Path, scratch: Path) -> None:
     uri = f"sqlite:///{scratch / 'mlruns' / 'mlflow.db'}"
     program = scoring(job.schema, job.preprocess, job.network, weights_of(job.network), None, 0)
     tracked = tracking.open_run(uri, scratch, "warm", "warm", "warm-0001", job.data, {}, {})
-    tracking.log_model(tracked, program, "warm")
+    registry.log_model(tracked, program, "warm", "")
     tracking.close_run(tracked, "FINISHED")
 
 

@@ -228,3 +228,23 @@ def test_keys_without_effect_are_told(make_project: Project, prefect_url: str) -
     assert "note: algorithm.local.epochs has no effect on fedsgd" in done.stderr
     assert "report: reports/report.html" in done.stdout
     assert (project / "reports/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_log_is_on_the_servers_page_and_not_in_the_terminal(
+    make_project: Project, prefect_url: str
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    project = make_project(run={"rounds": 1, "baselines": [], "name": "logged"})
+    settings = {"PREFECT_API_URL": prefect_url, "PREFECT_LOGGING_LEVEL": "INFO"}
+    done = script(project, "train", **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    with temporary_settings({PREFECT_API_URL: prefect_url}), get_client(sync_client=True) as client:
+        run = next(run for run in client.read_flow_runs() if run.name == "logged")
+        mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+        messages = [log.message for log in client.read_logs(mine)]
+    assert "Beginning flow run 'logged' for flow 'federated-training'" in messages
+    assert len([m for m in messages if m == "Finished in state Completed()"]) >= 5  # task runs

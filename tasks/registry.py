@@ -1,0 +1,126 @@
+"""The final model in MLflow: logged once in its run, and registered as a version.
+
+Both are idempotent: what a killed command had done already is found and used.
+"""
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelStatus
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, infer_signature
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+from tasks.export import Scoring
+from tasks.tracking import TrackedRun
+
+_REGISTERED = (
+    "Models that hospitals trained together with Wardround. `challenger` is the newest; "
+    "`champion` is a person's to move."
+)
+
+
+def log_model(
+    tracked: TrackedRun, scoring: Scoring, registered: str | None, description: str
+) -> str:
+    """Log the final model with signature and input example, register it; returns its URI.
+
+    The newest version gets the alias `challenger`; `champion` is a person's to give, but for the
+    first version, which has no rival.
+    """
+    mlflow.set_tracking_uri(tracked.uri)
+    client = tracked.client
+    model_uri = _logged_before(tracked) or _log_scoring(tracked, scoring)
+    if registered is None:
+        return model_uri
+    mine = f"run_id = '{tracked.parent}'"
+    versions = [v for v in client.search_model_versions(mine) if v.name == registered]
+    model_id = model_uri.removeprefix("models:/")
+    number = str(versions[0].version) if versions else _register(tracked, model_id, registered)
+    known = json.dumps([{"name": registered, "version": number}])
+    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: known})
+    client.update_model_version(registered, number, description)
+    _alias(client, registered, number)
+    return model_uri
+
+
+def _register(tracked: TrackedRun, model_id: str, name: str) -> str:
+    """A new version of the registered model `name`; `mlflow.register_model` would print."""
+    client = tracked.client
+    try:
+        client.create_registered_model(name, description=_REGISTERED)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(
+        name, f"models:/{model_id}", tracked.parent, model_id=model_id
+    )
+    return str(made.version)
+
+
+def _logged_before(tracked: TrackedRun) -> str | None:
+    """The model that this run logged before it was killed; one cut off half-way is FAILED."""
+    experiment = tracked.client.get_run(tracked.parent).info.experiment_id
+    mine = f"source_run_id = '{tracked.parent}'"
+    ready = None
+    for model in tracked.client.search_logged_models([experiment], filter_string=mine):
+        if model.status == LoggedModelStatus.READY:
+            ready = str(model.model_uri)
+        else:
+            tracked.client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+    return ready
+
+
+def _begin_model(tracked: TrackedRun) -> LoggedModel:
+    """A model in the run's own experiment; left to itself, `Model.log` takes the default one."""
+    run = tracked.client.get_run(tracked.parent)
+    return tracked.client.create_logged_model(
+        run.info.experiment_id, "model", tracked.parent, params=dict(run.data.params)
+    )
+
+
+def _log_scoring(tracked: TrackedRun, scoring: Scoring) -> str:
+    model = _begin_model(tracked)
+    with tempfile.TemporaryDirectory() as scratch, _without_type_hint_advice():
+        folder = Path(scratch)
+        (folder / "program.pt2").write_bytes(scoring.program)
+        (folder / "layout.json").write_text(json.dumps(scoring.layout))
+        Model.log(
+            artifact_path=None,
+            model_id=model.model_id,
+            flavor=mlflow.pyfunc,
+            run_id=tracked.parent,
+            python_model=str(Path(__file__).with_name("logged_model.py")),
+            artifacts={n: str(folder / n) for n in ("program.pt2", "layout.json")},
+            signature=infer_signature(scoring.example, scoring.prediction),
+            input_example=scoring.example,
+            pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
+            step=scoring.round,
+        )
+    return str(model.model_uri)
+
+
+@contextmanager
+def _without_type_hint_advice() -> Iterator[None]:
+    """Drop MLflow's advice to use type hints in place of our signature; repeat other warnings.
+
+    A filter would not do: MLflow puts its own in front of it.
+    """
+    with warnings.catch_warnings(record=True) as given:
+        yield
+    for one in given:
+        if "ype hint" not in str(one.message):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+def _alias(client: MlflowClient, name: str, number: str) -> None:
+    client.set_registered_model_alias(name, "challenger", number)
+    if "champion" not in client.get_registered_model(name).aliases:
+        client.set_registered_model_alias(name, "champion", number)
