@@ -10,6 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from federated.config import Config, DataConfig, load
 from federated.errors import ConfigError
 from federated.weights import digest_json
@@ -50,6 +52,7 @@ def ensure_data(place: Workspace, config: Config) -> None:
     if place.hospitals.is_dir() and all((place.hospitals / name).is_dir() for name in wanted):
         return
     root = place.hospitals.parent
+    _clear(root if root == place.project / "data" else root.parent)
     if root == place.project / "data":
         preparation.prepare(config.data, place.project, place.prepared)
         if wanted:  # each is looked for by name; without names only the whole can be told apart
@@ -70,6 +73,14 @@ def ensure_data(place: Workspace, config: Config) -> None:
         partial.replace(root)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed commands left half made; another command's that is at work stays."""
+    for left in folder.glob("*.partial"):
+        owner = left.name.split(".")[-2]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_projects_own(project: Path, data: DataConfig) -> bool:
