@@ -25,7 +25,6 @@ from tasks.journal import Journal, open_journal
 from tasks.outcome import write_results
 from tasks.progress import TrainingProgress
 from tasks.record import Recorder, recorder
-from tasks.report import render
 from tasks.rounds import aggregate, evaluate, train, unseen
 
 
@@ -66,6 +65,8 @@ def federated_training(
             compared = compare(job, journal)
             found = write_results(root / out, job, journal, compared)
             if report:
+                from tasks.report import render  # brings matplotlib, which nothing else needs
+
                 render(root / out)
             to.finish(found, weights, root / out)
             announce(found)
