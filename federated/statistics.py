@@ -3,7 +3,9 @@
 Two exchanges: counts and sums go out and the mean comes back; then sums of squared distances
 from that mean. Every sum is exact or rounded once (math.fsum), so hospitals may answer in any
 order and a constant column has a standard deviation of exactly 0. Only numeric columns are
-summed: the others are not scaled, and nothing about them leaves a hospital.
+summed: the others are not scaled, and nothing about them leaves a hospital. Nor is a column
+that a hospital knows of fewer than FEWEST_PATIENTS training patients: its sums would nearly be
+their values, so to everyone else that column is missing there.
 """
 
 import math
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from federated.schema import ImageSchema, TableSchema
 
+FEWEST_PATIENTS = 5
 _LEVELS = 256
 
 
@@ -23,7 +26,7 @@ _LEVELS = 256
 class Sums:
     """What a hospital sends first, one entry a feature (an image's channel).
 
-    count: values that are not missing. total + rest: their sum to twice a float's precision.
+    count: values that are not missing, 0 below FEWEST_PATIENTS. total + rest: their sum to twice a float's precision.
     """
 
     count: tuple[int, ...]
@@ -102,11 +105,12 @@ def unscaled(schema: TableSchema | ImageSchema) -> FeatureStatistics:
 
 
 def _columns(features: Tensor, schema: TableSchema) -> list[list[float]]:
-    """The values of each numeric column that are not missing; none of the other columns."""
+    """The known values of each numeric column; none of a column that few patients have."""
     found: list[list[float]] = []
     for i, column in enumerate(schema.columns):
-        values = features[:, i].double() if column.kind == "numeric" else features.new_empty(0)
-        found.append(values[~values.isnan()].tolist())
+        values = features[:, i].double()
+        known = values[~values.isnan()].tolist() if column.kind == "numeric" else []
+        found.append(known if len(known) >= FEWEST_PATIENTS else [])
     return found
 
 

@@ -132,18 +132,18 @@ def data(scaling: str) -> DataConfig:
 
 
 def test_scaling_is_fitted_on_training_rows_only() -> None:
-    both = [hospital("a", 1, 3), hospital("b", 5, 7)]
+    both = [hospital("a", 1, 2, 2, 2, 3), hospital("b", 5, 6, 6, 6, 7)]
     module, federated = to_data(both, data("federated"))
-    assert module.mean[0, 1] == 4.0  # (1 + 3 + 5 + 7) / 4
+    assert module.mean[0, 1] == 4.0  # (5 · 2 + 5 · 6) / 10
     assert not module.by_hospital
     ages = torch.cat([one.train.features[:, 0] for one in federated])
     assert torch.allclose(ages.std(), torch.tensor(1.0))
     module, own = to_data(both, data("hospital"))
     assert module.by_hospital
     assert module.mean[:, 1].tolist() == [2.0, 6.0]
-    assert own[1].train.features[:, 0].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])
+    assert own[1].train.features[:, 0].tolist() == pytest.approx([-(2**0.5), 0, 0, 0, 2**0.5])
     _, off = to_data(both, data("off"))
-    assert off[0].train.features[:, 0].tolist() == [1.0, 3.0]
+    assert off[0].train.features[:, 0].tolist() == [1.0, 2.0, 2.0, 2.0, 3.0]
     assert off[0].test.features[:, 0].tolist() == [1000.0]
 
 

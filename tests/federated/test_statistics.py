@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.schema import Column, ImageSchema, TableSchema
-from federated.statistics import FeatureStatistics, finish, fit, means, merge_sums, squares, sums
+from federated.statistics import (
+    FEWEST_PATIENTS,
+    FeatureStatistics,
+    finish,
+    fit,
+    means,
+    merge_sums,
+    squares,
+    sums,
+)
 
 
 def table(columns: int) -> TableSchema:
@@ -23,8 +32,10 @@ def column(*values: float) -> torch.Tensor:
 
 def test_by_hand() -> None:
     nan = float("nan")
-    found = fit([column(1, 2, nan), column(3, nan), column(nan)], table(1))
-    assert found == FeatureStatistics(mean=(2.0,), std=(1.0,), count=(3,))
+    found = fit([column(1, 2, 2, 2, 3, nan), column(4, 4, 5, 6, 6, nan), column(nan)], table(1))
+    assert found.mean == (3.5,)
+    assert found.std[0] == pytest.approx((28.5 / 9) ** 0.5)
+    assert found.count == (10,)
 
 
 @settings(max_examples=40, deadline=None)
@@ -41,6 +52,7 @@ def test_equals_the_pooled_mean_and_std(
     parts = [offset + scale * generator.standard_normal((size, 3)) for size in sizes]
     for part in parts:
         part[generator.random(part.shape) < 0.2] = np.nan
+        part[:, (~np.isnan(part)).sum(0) < FEWEST_PATIENTS] = np.nan
     pooled = np.concatenate(parts)
     found = fit([torch.tensor(part) for part in parts], table(3))
     for i in range(3):
@@ -62,31 +74,41 @@ def test_any_order_gives_the_same_bits() -> None:
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e8 + 0.1, -1 / 3])
 def test_a_constant_column_has_its_exact_mean_and_std_one(constant: float) -> None:
-    parts = [column(*[constant] * n) for n in (7, 123, 1)]
+    parts = [column(*[constant] * n) for n in (7, 119, 5)]
     found = fit(parts, table(1))
     assert found == FeatureStatistics(mean=(constant,), std=(1.0,), count=(131,))
 
 
-def test_empty_and_single_value_columns() -> None:
+def test_nothing_is_sent_of_a_column_known_of_four_patients() -> None:
     nan = float("nan")
-    assert fit([column(nan, nan)], table(1)) == FeatureStatistics((0.0,), (1.0,), (0,))
-    assert fit([column(nan, 5)], table(1)) == FeatureStatistics((5.0,), (1.0,), (1,))
+    absent = FeatureStatistics((0.0,), (1.0,), (0,))
+    assert fit([column(nan, nan)], table(1)) == absent
+    assert fit([column(nan, 5, 6, 7, 8)], table(1)) == absent
+    assert sums(column(nan, 5, 6, 7, 8), table(1)).total == (0.0,)
+    assert squares(column(nan, 5, 6, 7, 8), table(1), (6.0,)) == (0.0,)
+
+
+def test_a_column_known_of_five_patients_is_sent() -> None:
+    assert sums(column(4, 5, 6, 7, 8), table(1)).count == (FEWEST_PATIENTS,) == (5,)
+    assert squares(column(4, 5, 6, 7, 8), table(1), (6.0,)) == (10.0,)
+    few = column(1e6, 1e6)
+    assert fit([column(4, 5, 6, 7, 8), few], table(1)) == fit([column(4, 5, 6, 7, 8)], table(1))
 
 
 def test_only_numeric_columns_are_summed() -> None:
     code = Column(name="c", kind="categorical", codes=(1, 2))
     schema = TableSchema(columns=(code,), target="y", classes=("no", "yes"))
-    assert sums(column(1, 2, 2), schema).count == (0,)
+    assert sums(column(1, 2, 2, 1, 1), schema).count == (0,)
 
 
 def test_exchanges_can_be_made_one_at_a_time() -> None:
-    parts = [column(1, 2), column(3, 4, 5)]
+    parts = [column(1, 1, 1, 1, 1), column(3, 3, 4, 5, 5)]
     merged = merge_sums([sums(part, table(1)) for part in parts])
     mean = means(merged)
-    assert mean == (3.0,)
+    assert mean == (2.5,)
     sent = [squares(part, table(1), mean) for part in parts]
-    assert sent == [(5.0,), (5.0,)]
-    assert finish(merged, sent).std[0] == pytest.approx(2.5**0.5)
+    assert sent == [(11.25,), (15.25,)]
+    assert finish(merged, sent).std[0] == pytest.approx((26.5 / 9) ** 0.5)
 
 
 def test_images_have_one_statistic_a_channel() -> None:
