@@ -26,7 +26,8 @@ _LEVELS = 256
 class Sums:
     """What a hospital sends first, one entry a feature (an image's channel).
 
-    count: values that are not missing, 0 below FEWEST_PATIENTS. total + rest: their sum to twice a float's precision.
+    count: values that are not missing, 0 below FEWEST_PATIENTS.
+    total + rest: their sum to twice a float's precision.
     """
 
     count: tuple[int, ...]
