@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prefect import Task
-from prefect.futures import as_completed
 
 from federated.baselines import Baseline
 from tasks.job import Job
@@ -46,14 +45,15 @@ def calls(job: Job, journal: Journal) -> dict[str, Call]:
 
 
 def answers(missing: Mapping[str, Call], *, side_by_side: bool) -> Iterator[tuple[str, Baseline]]:
-    """Run the tasks; each baseline as it is ready."""
+    """Run the tasks: the longest begins first and is awaited last, so that the order in which
+    baselines enter the journal does not depend on timing."""
     if not side_by_side:
         for name, (train, arguments) in missing.items():
             yield name, train(*arguments)
         return
-    names = {train.submit(*arguments): name for name, (train, arguments) in missing.items()}
-    for future in as_completed(list(names)):
-        yield names[future], future.result()
+    begun = [(name, train.submit(*arguments)) for name, (train, arguments) in missing.items()]
+    for name, future in reversed(begun):
+        yield name, future.result()
 
 
 def steps_by_hospital(journal: Journal) -> dict[str, int]:
