@@ -49,10 +49,13 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
     """Mean seconds of each part of a round."""
     from federated.checks import check_update
     from federated.config import load
+    from federated.coordinator import aggregate
     from federated.initial import weights_of
+    from federated.site import shared
+    from federated.types import Order
     from tasks import tracking
     from tasks.job import load_job
-    from tasks.journal import Journal
+    from tasks.journal import Journal, Standing
 
     job = load_job(load(Path("params.yaml"), overrides), Path.cwd())
     rules = job.config.algorithm.rules
@@ -74,18 +77,18 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
         for number in range(1, ROUNDS + 1):
             sites = list(job.sites.values())
             with clock("train"):
-                updates = [site.train(number, weights) for site in sites]
+                order = Order(number, weights)
+                updates = [site.train(order, {}).update for site in sites]
             with clock("check"):
-                updates = [check_update(update, weights) for update in updates]
+                updates = [check_update(update, shared(weights, frozenset())) for update in updates]
             with clock("aggregate"):
-                step = rules.aggregation.aggregate(updates)
-                weights, state = rules.server.apply(weights, step, state)
+                combined = aggregate(rules, updates, len(sites), sites[0].buffers)
+                weights, state = rules.server.apply(weights, combined, state)
             with clock("evaluate"):
-                counts = {site.hospital: site.evaluate(weights) for site in sites}
-            loss = {u.hospital: u.loss for u in updates}
-            steps = {u.hospital: u.steps for u in updates}
+                counts = {site.hospital: site.evaluate(weights, {}) for site in sites}
             with clock("journal"):
-                record = journal.commit(number, weights, state, loss, steps, counts)
+                standing = Standing(number, weights, state, {})
+                record = journal.commit(standing, updates, counts)
             with clock(OUTSIDE[1]):
                 tracking.mirror(tracked, record, journal.weights_path(record.weights))
         journal.close()

@@ -1,7 +1,7 @@
-"""An algorithm is three small choices, local × aggregation × server, and who takes part.
+"""An algorithm is a few small choices: local × aggregation × server, and what stands around them.
 
-A preset only names the four; any of them can be changed in params.yaml, and a rule added as
-one new file is used by its name without a preset.
+A preset only names them; any of them can be changed in params.yaml, and a rule added as one new
+file is used by its name without a preset.
 """
 
 from collections.abc import Mapping
@@ -11,22 +11,75 @@ from typing import Any
 from federated import plugins
 from federated.errors import ConfigError
 
+Choices = Mapping[str, Mapping[str, Any]]
+_HOSPITALS_ALIKE = {"name": "mean", "weighted_by": "hospitals"}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The tutorial's rule, w ← w + Σ u_i with u_i = -η∇L(θ_i)
     "sum": {"local": {"name": "gradient"}, "aggregation": {"name": "sum"}},
     # FedSGD, McMahan et al. 2017 (arXiv:1602.05629), section 2
-    "fedsgd": {"local": {"name": "gradient"}, "aggregation": {"name": "mean"}},
+    "fedsgd": {"local": {"name": "gradient"}},
     # Local SGD, Stich 2019 (arXiv:1805.09767), algorithm 1: H steps, then the plain mean
-    "local_sgd": {
-        "local": {"name": "sgd", "steps": 10},
-        "aggregation": {"name": "mean", "weighted_by": "hospitals"},
-    },
+    "local_sgd": {"local": {"name": "sgd", "steps": 10}, "aggregation": _HOSPITALS_ALIKE},
     # FedAvg, McMahan et al. 2017, algorithm 1: E epochs, then the mean weighted by examples
-    "fedavg": {"local": {"name": "sgd"}, "aggregation": {"name": "mean"}},
+    "fedavg": {},
+    # Server optimisers: Hsu et al. 2019 (arXiv:1909.06335); Reddi et al. 2021 (arXiv:2003.00295)
+    "fedavgm": {"server": {"name": "momentum"}},
+    "fedadagrad": {"server": {"name": "adagrad"}},
+    "fedadam": {"server": {"name": "adam"}},
+    "fedyogi": {"server": {"name": "yogi"}},
+    # Hospitals that differ
+    "fedprox": {"local": {"name": "proximal"}},
+    "scaffold": {
+        "local": {"name": "scaffold"},
+        "aggregation": _HOSPITALS_ALIKE,
+        "server": {"name": "scaffold"},
+    },
+    "fednova": {"aggregation": {"name": "nova"}},
+    "feddyn": {
+        "local": {"name": "dyn"},
+        "aggregation": _HOSPITALS_ALIKE,
+        "server": {"name": "dyn"},
+    },
+    "qfedavg": {"aggregation": {"name": "qfedavg"}},
+    "cyclic": {"selection": {"name": "cyclic"}},
+    # Parts of the model that stay at each hospital
+    "fedbn": {"personal": {"name": "norm"}},
+    "fedper": {"personal": {"name": "layers"}},
+    "fedrep": {"local": {"name": "rep"}, "personal": {"name": "layers"}},
+    "ditto": {"personal": {"name": "ditto"}},
+    "finetune": {"personal": {"name": "finetune"}},
+    # Robust aggregation
+    "median": {"aggregation": {"name": "median"}},
+    "trimmed_mean": {"aggregation": {"name": "trimmed_mean"}},
+    "krum": {"aggregation": {"name": "krum"}},
+    "multi_krum": {"aggregation": {"name": "multi_krum"}},
+    "bulyan": {"aggregation": {"name": "bulyan"}},
+    "geometric_median": {"aggregation": {"name": "geometric_median"}},
+    "centered_clipping": {"aggregation": {"name": "centered_clipping"}},
+    "norm_clipping": {"preaggregation": {"name": "norm_clipping"}},
+    "nnm": {"preaggregation": {"name": "nnm"}, "aggregation": {"name": "trimmed_mean"}},
+    # Fewer bytes
+    "topk": {"compression": {"name": "topk"}},
+    "qsgd": {"compression": {"name": "qsgd"}},
+    "bf16": {"compression": {"name": "bf16"}},
+    # Who takes part
+    "power_of_choice": {"selection": {"name": "power_of_choice"}},
 }
 
-KINDS = ("local", "aggregation", "server", "selection")
-_DEFAULT_NAMES = {"local": "sgd", "aggregation": "mean", "server": "sgd", "selection": "all"}
+DEFAULTS = {
+    "local": "sgd",
+    "compression": "plain",
+    "personal": "shared",
+    "preaggregation": "plain",
+    "aggregation": "mean",
+    "server": "sgd",
+    "selection": "all",
+    "schedule": "constant",
+}
+"""Kind of rule → its name unless preset or params.yaml say otherwise; in the order of a round."""
+KINDS = tuple(DEFAULTS)
+_COMPUTED = frozenset({"loss_before"})  # scalars that every hospital can send
 
 
 @dataclass(frozen=True)
@@ -35,38 +88,70 @@ class Algorithm:
 
     name: str
     local: Any
+    compression: Any
+    personal: Any
+    preaggregation: Any
     aggregation: Any
     server: Any
     selection: Any
+    schedule: Any
     names: dict[str, str]
 
     @property
     def label(self) -> str:
         """The preset's name, and in brackets each rule that stands in place of its own."""
-        own = {kind: PRESETS[self.name].get(kind, {}).get("name") for kind in KINDS}
-        usual = {kind: name or _DEFAULT_NAMES[kind] for kind, name in own.items()}
+        usual = {
+            kind: PRESETS[self.name].get(kind, {}).get("name", DEFAULTS[kind]) for kind in KINDS
+        }
         other = [f"{k} {self.names[k]}" for k in KINDS if self.names[k] != usual[k]]
         return f"{self.name} ({', '.join(other)})" if other else self.name
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Scalars that the aggregation asks of every hospital."""
+        found: frozenset[str] = getattr(self.aggregation, "needs", frozenset())
+        return found
 
-def compose(
-    name: str,
-    local: Mapping[str, Any],
-    aggregation: Mapping[str, Any],
-    server: Mapping[str, Any],
-    selection: Mapping[str, Any],
-) -> Algorithm:
-    """The preset `name` with the given values over its own; null leaves what the preset sets.
+    @property
+    def robust(self) -> bool:
+        """Is it meant to withstand hospitals that send anything?"""
+        rules = (self.aggregation, self.preaggregation)
+        return any(getattr(rule, "robust", False) for rule in rules)
 
-    Raises ConfigError for an unknown preset, rule or option.
+
+def compose(name: str, choices: Choices) -> Algorithm:
+    """The preset `name` with the given values over its own, by kind.
+
+    Null leaves what the preset or the rule itself sets. Raises ConfigError for an unknown preset,
+    rule or option, and for rules that cannot work together.
     """
     if name not in PRESETS:
         raise ConfigError(f"no algorithm is called {name!r}; {plugins.nearest(name, [*PRESETS])}")
-    given = {"local": local, "aggregation": aggregation, "server": server, "selection": selection}
     names, rules = {}, {}
     for kind in KINDS:
-        own = PRESETS[name].get(kind, {})
-        merged = own | {k: v for k, v in given[kind].items() if v is not None or k not in own}
-        names[kind] = merged.pop("name", _DEFAULT_NAMES[kind])
+        own, given = PRESETS[name].get(kind, {}), choices.get(kind, {})
+        merged = own | {k: v for k, v in given.items() if v is not None or k not in own}
+        names[kind] = merged.pop("name", None) or DEFAULTS[kind]
         rules[kind] = plugins.create(f"federated.{kind}", names[kind], merged, f"algorithm.{kind}")
-    return Algorithm(name=name, names=names, **rules)
+    algorithm = Algorithm(name=name, names=names, **rules)
+    _fit(algorithm)
+    return algorithm
+
+
+def _fit(algorithm: Algorithm) -> None:
+    """Raise ConfigError for rules that cannot work together."""
+    names = algorithm.names
+    ours, theirs = (getattr(r, "pair", None) for r in (algorithm.local, algorithm.server))
+    if ours != theirs:
+        kind, needed = ("server", ours) if ours else ("local", theirs)
+        have = f"algorithm.{'local' if ours else 'server'}.name {needed}"
+        raise ConfigError(
+            f"{have} works with algorithm.{kind}.name {needed} alone (got {names[kind]})"
+        )
+    absent = algorithm.needs - _COMPUTED - getattr(algorithm.local, "gives", frozenset())
+    if absent:
+        raise ConfigError(
+            f"algorithm.aggregation.name {names['aggregation']} needs each hospital's "
+            f"{', '.join(sorted(absent))}, which algorithm.local.name {names['local']} does not "
+            "give; choose sgd or proximal"
+        )

@@ -1,6 +1,7 @@
 """What the federation is compared with, given the same number of gradient steps.
 
-alone: one hospital as the only member of the federation, the same algorithm and rounds.
+alone: one hospital as the only member of the federation, the same algorithm and rounds, but for
+what only several hospitals give a meaning to (see `lonely`).
 pooled: all training rows in one place (only a simulation can), as many steps as all hospitals
 took together.
 """
@@ -9,11 +10,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from federated.aggregation.mean import Mean
 from federated.algorithm import Algorithm
 from federated.checks import check_update
+from federated.compression.plain import Plain as Uncompressed
+from federated.coordinator import aggregate
 from federated.counts import Counts
-from federated.site import LocalSite
-from federated.types import HospitalData, Split, Weights
+from federated.local.rep import Rep
+from federated.personal.shared import Shared
+from federated.preaggregation.plain import Plain
+from federated.site import LocalSite, shared
+from federated.types import HospitalData, Order, Split, Weights
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,23 @@ class Baseline:
     steps: int
 
 
+def lonely(algorithm: Algorithm) -> Algorithm:
+    """The algorithm of a hospital by itself: robust rules have nothing to compare, no part of the
+    model is personal, and no update is sent."""
+    return replace(
+        algorithm,
+        aggregation=Mean() if algorithm.robust else algorithm.aggregation,
+        preaggregation=Plain(),
+        compression=Uncompressed(),
+        personal=Shared(),
+        local=algorithm.local.whole() if isinstance(algorithm.local, Rep) else algorithm.local,
+    )
+
+
 def train_alone(site: LocalSite, algorithm: Algorithm, weights: Weights, steps: int) -> Baseline:
     """`site` trains by itself for `steps` gradient steps; evaluated on its own test rows."""
-    trained = _train(site, algorithm, weights, steps)
-    return Baseline({site.hospital: site.evaluate(trained)}, steps)
+    single = replace(site, algorithm=lonely(algorithm))
+    return Baseline({site.hospital: single.evaluate(_train(single, weights, steps), {})}, steps)
 
 
 def train_pooled(
@@ -37,23 +57,26 @@ def train_pooled(
 
     Nothing of `sites` is written to: each may train by itself meanwhile.
     """
-    pool = _pool(sites)
-    trained = _train(pool, algorithm, weights, steps)
-    return Baseline(
-        {s.hospital: replace(pool, data=s.data).evaluate(trained) for s in sites}, steps
-    )
+    pool = replace(_pool(sites), algorithm=lonely(algorithm))
+    trained = _train(pool, weights, steps)
+    each = {s.hospital: replace(pool, data=s.data).evaluate(trained, {}) for s in sites}
+    return Baseline(each, steps)
 
 
-def _train(site: LocalSite, algorithm: Algorithm, weights: Weights, steps: int) -> Weights:
+def _train(site: LocalSite, weights: Weights, steps: int) -> Weights:
     """Rounds of the algorithm with `site` as the only hospital until `steps` are taken."""
-    state = algorithm.server.init(weights)
-    taken = 0
-    number = 0
+    algorithm = site.algorithm
+    state: Weights = {}
+    server = algorithm.server.init(weights)
+    taken = number = 0
     while taken < steps:
         number += 1
-        update = check_update(site.train(number, weights, steps - taken), weights)
-        step = algorithm.aggregation.aggregate([update])
-        weights, state = algorithm.server.apply(weights, step, state)
+        order = Order(number, weights, algorithm.server.broadcast(server))
+        trained = site.train(order, state, steps - taken)
+        update = check_update(trained.update, shared(weights, site.own))
+        combined = aggregate(algorithm, [update], 1, site.buffers)
+        weights, server = algorithm.server.apply(weights, combined, server)
+        state = trained.state
         taken += update.steps
     return weights
 

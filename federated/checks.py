@@ -6,11 +6,10 @@ import torch
 
 from federated.errors import UpdateError
 from federated.types import Update, Weights
-from federated.weights import floating
 
 
-def check_update(update: Update, weights: Weights) -> Update:
-    """The update itself, if it fits the weights it was computed from.
+def check_update(update: Update, expected: Weights) -> Update:
+    """The update itself, if its tensors are those of `expected`: the shared ones of the model.
 
     Raises UpdateError, which names hospital, round and tensor.
     """
@@ -18,13 +17,14 @@ def check_update(update: Update, weights: Weights) -> Update:
     def refuse(why: str) -> UpdateError:
         return UpdateError(update.hospital, update.round, why)
 
-    expected = floating(weights)
     if update.examples < 1 or update.steps < 1:
         raise refuse(f"trained on {update.examples} examples in {update.steps} steps")
     if update.delta.keys() != expected.keys():
         odd = sorted(update.delta.keys() ^ expected.keys())
         raise refuse(f"the update's tensors are not the model's: {', '.join(odd)}")
-    for name, tensor in update.delta.items():
+    for name, tensor in (*update.delta.items(), *update.tensors.items()):
+        if name not in expected:
+            raise refuse(f"tensor {name!r} is none of the model's")
         like = expected[name]
         if tensor.shape != like.shape or tensor.dtype != like.dtype:
             got, want = f"{tensor.dtype}{list(tensor.shape)}", f"{like.dtype}{list(like.shape)}"
@@ -33,6 +33,9 @@ def check_update(update: Update, weights: Weights) -> Update:
             raise refuse(f"tensor {name!r} holds NaN or infinity; {_DIVERGED}")
     if not math.isfinite(update.loss):
         raise refuse(f"the training loss is {update.loss}; {_DIVERGED}")
+    for name, value in update.scalars.items():
+        if not math.isfinite(value):
+            raise refuse(f"{name} is {value}; {_DIVERGED}")
     return update
 
 

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from federated import plugins, results
-from federated.algorithm import Algorithm, compose
+from federated.algorithm import KINDS, Algorithm, compose
 from federated.errors import ConfigError
 
 Options = dict[str, Any]
@@ -65,18 +65,22 @@ class DataConfig(Section):
 
 
 class AlgorithmConfig(Section):
-    """A preset and what is changed in it: local × aggregation × server."""
+    """A preset and what is changed in it: one section a kind of rule."""
 
     name: str
     local: Options
+    compression: Options
+    personal: Options
+    preaggregation: Options
     aggregation: Options
     server: Options
     selection: Options
+    schedule: Options
 
     @cached_property
     def rules(self) -> Algorithm:
         """The composed algorithm."""
-        return compose(self.name, self.local, self.aggregation, self.server, self.selection)
+        return compose(self.name, {kind: getattr(self, kind) for kind in KINDS})
 
 
 class EvaluationConfig(Section):

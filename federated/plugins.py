@@ -58,7 +58,8 @@ def create(package: str, name: str, values: Mapping[str, Any], where: str) -> An
     """Build plug-in `name` from its options. `where` is the section named in errors.
 
     An option that only a sibling plug-in knows is left out, so that changing the name alone is
-    a valid change; `unused` lists those. Raises ConfigError for an option no plug-in knows and
+    a valid change; `unused` lists those. Null is the rule's own default, unless the option itself
+    may be null. Raises ConfigError for an option no plug-in knows and
     for a value of the wrong type or range.
     """
     cls = find(package, name)
@@ -67,10 +68,20 @@ def create(package: str, name: str, values: Mapping[str, Any], where: str) -> An
         if key not in known:
             raise ConfigError(f"unknown key {where}.{key}; {nearest(key, sorted(known))}")
     own = {f.name for f in fields(cls)}
+    given = {k: v for k, v in values.items() if k in own}
     try:
-        return cls(**{k: v for k, v in values.items() if k in own})
+        return cls(**{k: v for k, v in given.items() if v is not None or _may_be_null(cls, k)})
     except pydantic.ValidationError as error:
         raise ConfigError(explain(error, where)) from error
+
+
+def _may_be_null(cls: Any, option: str) -> bool:
+    """Is null one of the option's own values?"""
+    try:
+        pydantic.TypeAdapter(cls.__pydantic_fields__[option].annotation).validate_python(None)
+    except pydantic.ValidationError:
+        return False
+    return True
 
 
 def unused(package: str, name: str, values: Mapping[str, Any]) -> list[str]:

@@ -8,14 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from federated import states
+from federated.algorithm import Algorithm
+from federated.compression import compress, size
 from federated.config import EvaluationConfig
-from federated.counts import Counts, count
+from federated.counts import Counts
+from federated.local import LocalTask
 from federated.seeds import generator
-from federated.types import HospitalData, Split, Update, Weights
+from federated.types import HospitalData, Order, Split, Trained, Update, Weights
+from federated.weights import floating
 
 _EVALUATION_BATCH = 1024
+_NUMBER = 8  # bytes of a scalar
 
 
 class Site(Protocol):
@@ -25,11 +31,21 @@ class Site(Protocol):
     def hospital(self) -> str:
         """Its name."""
 
-    def train(self, round_: int, weights: Weights) -> Update:
-        """Train from `weights` on the hospital's own training rows."""
+    @property
+    def own(self) -> frozenset[str]:
+        """Tensors of the model that stay with it."""
 
-    def evaluate(self, weights: Weights) -> Counts:
+    def train(self, order: Order, state: Weights) -> Trained:
+        """Train as ordered on the hospital's own training rows."""
+
+    def tune(self, order: Order, state: Weights) -> Weights:
+        """The hospital's state after training on for itself alone."""
+
+    def evaluate(self, weights: Weights, state: Weights) -> Counts:
         """Mergeable counts over the hospital's own test rows."""
+
+    def loss(self, weights: Weights, state: Weights) -> float:
+        """Mean loss over the hospital's own training rows."""
 
 
 @dataclass(frozen=True)
@@ -38,55 +54,118 @@ class LocalSite:
 
     network: private scratch space of this site; `weights` are loaded into it before every use.
         One use at a time: for two at once, `dataclasses.replace` gives a copy with its own.
-    rule: the local plug-in. seed: the run's seed.
+    seed: the run's seed. objective: loss and counts (`federated.objectives`).
     """
 
     data: HospitalData
     network: nn.Module
-    rule: Any
+    algorithm: Algorithm
     seed: int
-    classes: int
+    objective: Any
     resolution: EvaluationConfig
     hospital: str = field(init=False)
+    own: frozenset[str] = field(init=False)
+    buffers: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hospital", self.data.hospital)
         object.__setattr__(self, "network", copy.deepcopy(self.network))
+        object.__setattr__(self, "own", self.algorithm.personal.names(self.network))
+        names = frozenset(name for name, _ in self.network.named_buffers())
+        object.__setattr__(self, "buffers", names)
 
-    def train(self, round_: int, weights: Weights, steps: int | None = None) -> Update:
+    def train(self, order: Order, state: Weights, steps: int | None = None) -> Trained:
         """One round of local training; `steps` cuts it short.
 
         One thread: a CNN's bits depend on the number of threads. The generator depends on
         (seed, round, hospital) alone, so neither order nor a restart changes a batch.
         """
-        torch.set_num_threads(1)
-        rows = self.data.train
-        full = self.rule.step_count(len(rows))
-        drawn = generator("local", self.seed, round_, self.hospital)
-        taken = full if steps is None else min(steps, full)
-        result = self.rule.train(self.network, weights, rows, taken, drawn)
-        return Update(
+        task, personal = self._task(order, state, steps), states.part(state, "personal")
+        before = self._asked(task)
+        result, personal = self.algorithm.personal.train(self.algorithm.local, task, personal)
+        drawn = generator("compression", self.seed, order.round, self.hospital)
+        residual = states.part(state, "residual")
+        packed = compress(self.algorithm.compression, result.delta, residual, drawn)
+        scalars = {k: v for k, v in (result.scalars | before).items() if k in self.algorithm.needs}
+        update = Update(
             hospital=self.hospital,
-            round=round_,
-            delta=result.delta,
-            examples=len(rows),
+            round=order.round,
+            delta=packed.delta,
+            examples=len(self.data.train),
             steps=result.steps,
             loss=result.loss,
+            tensors=result.tensors,
+            scalars=scalars,
+            sent=packed.sent + size(result.tensors) + _NUMBER * len(scalars),
+        )
+        kept = states.join(local=result.state, personal=personal, residual=packed.residual)
+        return Trained(update, kept)
+
+    def tune(self, order: Order, state: Weights) -> Weights:
+        """One more round for the hospital itself, as the personal rule has it."""
+        task = self._task(order, state, None)
+        own = self.algorithm.personal.tune(self.algorithm.local, task)
+        return state | states.join(personal=own)
+
+    def evaluate(self, weights: Weights, state: Weights) -> Counts:
+        """Counts of the hospital's model over its test rows."""
+        return self._count(self.data.test, weights, state)
+
+    def loss(self, weights: Weights, state: Weights) -> float:
+        """Mean loss of the hospital's model over its training rows."""
+        rows = self.data.train
+        outputs = self._outputs(rows, weights, state)
+        return float(self.objective.loss(outputs.double(), rows.targets))
+
+    def _task(self, order: Order, state: Weights, steps: int | None) -> LocalTask:
+        torch.set_num_threads(1)
+        rows, rule = self.data.train, self.algorithm.local
+        full = rule.step_count(len(rows))
+        received = order.weights
+        if self.own:  # a whole personal model is no starting point for the shared one
+            received = received | states.part(state, "personal")
+        return LocalTask(
+            network=self.network,
+            weights=received,
+            rows=rows,
+            steps=full if steps is None else min(steps, full),
+            generator=generator("local", self.seed, order.round, self.hospital),
+            objective=self.objective,
+            rate=order.rate,
+            state=states.part(state, "local"),
+            extra=order.extra,
+            own=self.own,
         )
 
-    def evaluate(self, weights: Weights) -> Counts:
-        """Counts of the model `weights` over this hospital's test rows."""
-        return evaluate(self.network, weights, self.data.test, self.classes, self.resolution)
+    def _asked(self, task: LocalTask) -> dict[str, float]:
+        """What the aggregation wants to know of the model before it is trained."""
+        if "loss_before" not in self.algorithm.needs:
+            return {}
+        self.network.load_state_dict(task.weights)
+        outputs = predict(self.network, self.data.train.features)
+        value = self.objective.loss(outputs.double(), self.data.train.targets)
+        return {"loss_before": float(value)}
+
+    def _count(self, rows: Split, weights: Weights, state: Weights) -> Counts:
+        outputs = self._outputs(rows, weights, state)
+        bins = self.resolution.score_bins, self.resolution.calibration_bins
+        counts: Counts = self.objective.count(outputs, rows.targets, *bins)
+        return counts
+
+    def _outputs(self, rows: Split, weights: Weights, state: Weights) -> Tensor:
+        own = states.part(state, "personal")
+        self.network.load_state_dict(self.algorithm.personal.model(weights, own))
+        return predict(self.network, rows.features)
 
 
-def evaluate(
-    network: nn.Module, weights: Weights, rows: Split, classes: int, resolution: EvaluationConfig
-) -> Counts:
-    """Counts over `rows`, with one thread and without gradients."""
+def predict(network: nn.Module, features: Tensor) -> Tensor:
+    """Outputs [n, K] of the loaded network, with one thread and without gradients."""
     torch.set_num_threads(1)
-    network.load_state_dict(weights)
     network.eval()
     with torch.inference_mode():
-        parts = [network(x) for x in torch.split(rows.features, _EVALUATION_BATCH)]
-    logits = torch.cat(parts)
-    return count(logits, rows.targets, classes, resolution.score_bins, resolution.calibration_bins)
+        return torch.cat([network(x) for x in torch.split(features, _EVALUATION_BATCH)])
+
+
+def shared(weights: Weights, own: frozenset[str]) -> Weights:
+    """The tensors that updates have: floating, and not the hospitals' own."""
+    return {name: t for name, t in floating(weights).items() if name not in own}

@@ -1,6 +1,7 @@
 """The frozen records that cross every border between hospitals, rules and rounds."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -37,13 +38,30 @@ class HospitalData:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What the coordinator sends a hospital for one round.
+
+    weights: the global model w. extra: what else the server rule broadcasts (SCAFFOLD's control
+    variate). rate: factor of the local step size in this round (the schedule's).
+    """
+
+    round: int
+    weights: Weights
+    extra: Weights = field(default_factory=dict)
+    rate: float = 1.0
+
+
+@dataclass(frozen=True)
 class Update:
     """What a hospital sends back from one round.
 
-    delta: the update u_i = θ_i - w, floating tensors only, names and shapes as the weights'.
+    delta: the update u_i = θ_i - w, shared floating tensors only, names and shapes as the weights'.
     examples: training rows n_i behind it.
     steps: gradient steps taken.
     loss: mean training loss over those steps, nats per row.
+    tensors: what else the local rule sends (SCAFFOLD's change of control variate).
+    scalars: what else the aggregation asks for, one number each.
+    sent: bytes of all these tensors and scalars as they were encoded.
     """
 
     hospital: str
@@ -52,3 +70,30 @@ class Update:
     examples: int
     steps: int
     loss: float
+    tensors: Weights = field(default_factory=dict)
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    sent: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A hospital's round: what it sends, and its own state, which stays with it."""
+
+    update: Update
+    state: Weights
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What a round's updates became, for the server's step.
+
+    step: float64, one step for the shared tensors. extra: float64, Σ over the cohort of
+    `Update.tensors`. cohort: hospitals that trained; hospitals: of the whole federation.
+    buffers: tensors of `step` that are statistics and no parameters (batch norm's).
+    """
+
+    step: Weights
+    extra: Weights
+    cohort: int
+    hospitals: int
+    buffers: frozenset[str] = frozenset()

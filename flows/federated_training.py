@@ -17,15 +17,17 @@ from federated.config import load
 from federated.initial import weights_of
 from federated.results import Results
 from federated.seeds import generator
-from federated.types import Update, Weights
+from federated.selection import Candidates
+from federated.site import shared
+from federated.types import Order, Trained
 from flows.baselines import compare
 from tasks.announce import announce
 from tasks.job import Job, cores, load_job
-from tasks.journal import Journal, open_journal
+from tasks.journal import Journal, Standing, open_journal
 from tasks.outcome import write_results
 from tasks.progress import TrainingProgress
 from tasks.record import Recorder, recorder
-from tasks.rounds import aggregate, evaluate, train, unseen
+from tasks.rounds import aggregate, each, evaluate, train, unseen
 
 
 def _name() -> str:
@@ -61,67 +63,82 @@ def federated_training(
     job = load_job(config, root)
     with open_journal(job.place.journals, job.fingerprint) as journal:
         with recorder(job, journal) as to:
-            weights = federate(job, journal, to)
+            final = federate(job, journal, to)
             compared = compare(job, journal)
             found = write_results(root / out, job, journal, compared)
             if report:
                 from tasks.report import render  # brings matplotlib, which nothing else needs
 
                 render(root / out)
-            to.finish(found, weights, root / out)
+            to.finish(found, final, root / out)
             announce(found)
         journal.note("finished", True)  # after MLflow's run is closed: nobody resumes it again
     return found
 
 
-def federate(job: Job, journal: Journal, to: Recorder) -> Weights:
+def federate(job: Job, journal: Journal, to: Recorder) -> Standing:
     """Rounds of select → train each → check → aggregate → server step → evaluate → record."""
     algorithm, rounds = job.config.algorithm.rules, job.config.run.rounds
-    done, weights, state = start(job, journal, to)
-    with TrainingProgress(rounds, done) as progress:
-        for number in range(done + 1, rounds + 1):
-            cohort = select(job, number)
-            updates = train_each(job, cohort, number, weights, progress)
-            checked = [check_update(update, weights) for update in updates]
-            step = aggregate(number, algorithm.aggregation, unseen(checked))
-            weights, state = algorithm.server.apply(weights, step, state)
-            counts = evaluate(number, unseen(list(job.sites.values())), unseen(weights))
-            progress.round(number, to.record(number, weights, state, checked, counts))
-    return weights
+    sites = list(job.sites.values())
+    now = start(job, journal, to)
+    with TrainingProgress(rounds, now.round) as progress:
+        for number in range(now.round + 1, rounds + 1):
+            cohort = select(job, number, now)
+            trained = train_each(job, cohort, order(job, number, now), now, progress)
+            expected = shared(now.weights, sites[0].own)
+            updates = [check_update(one.update, expected) for one in trained]
+            combined = aggregate(number, unseen(algorithm), unseen(updates), unseen(sites))
+            weights, server = algorithm.server.apply(now.weights, combined, now.server)
+            states = now.states | {one.update.hospital: one.state for one in trained}
+            counts = evaluate(number, unseen(sites), unseen(weights), unseen(states))
+            now = Standing(number, weights, server, states)
+            progress.round(number, to.record(now, updates, counts))
+    return now
 
 
-def start(job: Job, journal: Journal, to: Recorder) -> tuple[int, Weights, Weights]:
-    """(finished rounds, weights, server state): where the journal left off, or the beginning."""
+def start(job: Job, journal: Journal, to: Recorder) -> Standing:
+    """Where the journal left off, or the beginning."""
     finished = journal.rounds()
     if finished:
-        last = finished[-1]
-        return last.round, journal.load(last.weights), journal.load(last.state)
+        return journal.standing(finished[-1])
     weights = weights_of(job.network)
-    state = job.config.algorithm.rules.server.init(weights)
-    counts = evaluate(0, unseen(list(job.sites.values())), unseen(weights))
-    to.record(0, weights, state, [], counts)
-    return 0, weights, state
+    begin = Standing(0, weights, job.config.algorithm.rules.server.init(weights), {})
+    counts = evaluate(0, unseen(list(job.sites.values())), unseen(weights), unseen({}))
+    to.record(begin, [], counts)
+    return begin
 
 
-def select(job: Job, number: int) -> list[str]:
+def select(job: Job, number: int, now: Standing) -> list[str]:
     """The cohort of a round."""
     drawn = generator("selection", job.config.run.seed, number)
-    cohort: list[str] = job.config.algorithm.rules.selection.select(job.hospitals, drawn)
+    candidates = Candidates(
+        hospitals=tuple(job.hospitals),
+        examples={h: len(site.data.train) for h, site in job.sites.items()},
+        round=number,
+        seed=job.config.run.seed,
+        loss=lambda h: job.sites[h].loss(now.weights, now.states.get(h, {})),
+    )
+    cohort: list[str] = job.config.algorithm.rules.selection.select(candidates, drawn)
     return cohort
 
 
+def order(job: Job, number: int, now: Standing) -> Order:
+    """What every hospital of the cohort gets."""
+    algorithm = job.config.algorithm.rules
+    rate = algorithm.schedule.factor(number, job.config.run.rounds)
+    return Order(number, now.weights, algorithm.server.broadcast(now.server), rate)
+
+
 def train_each(
-    job: Job, cohort: Sequence[str], number: int, weights: Weights, progress: TrainingProgress
-) -> list[Update]:
+    job: Job, cohort: Sequence[str], given: Order, now: Standing, progress: TrainingProgress
+) -> list[Trained]:
     """One task run per hospital, side by side or one after another: the same bytes."""
-    updates = []
-    if job.config.run.parallel:
-        begun = [train.submit(h, number, unseen(job.sites[h]), unseen(weights)) for h in cohort]
-        for future in begun:
-            updates.append(future.result())
-            progress.hospitals(number, len(updates), len(cohort))
-        return updates
-    for hospital in cohort:
-        updates.append(train(hospital, number, unseen(job.sites[hospital]), unseen(weights)))
-        progress.hospitals(number, len(updates), len(cohort))
-    return updates
+    calls = [
+        (h, given.round, unseen(job.sites[h]), unseen(given), unseen(now.states.get(h, {})))
+        for h in cohort
+    ]
+    trained: list[Trained] = []
+    for answer in each(train, calls, side_by_side=job.config.run.parallel):
+        trained.append(answer)
+        progress.hospitals(given.round, len(trained), len(cohort))
+    return trained

@@ -10,6 +10,7 @@ from torch import nn
 from federated.config import Config
 from federated.errors import DataError
 from federated.initial import build
+from federated.objectives import Classification
 from federated.preprocessing import Preprocess, input_shape, to_data
 from federated.records import RawHospital
 from federated.schema import ImageSchema, TableSchema
@@ -70,9 +71,9 @@ def load_job(config: Config, project: Path) -> Job:
         one.hospital: LocalSite(
             data=one,
             network=network,
-            rule=config.algorithm.rules.local,
+            algorithm=config.algorithm.rules,
             seed=config.run.seed,
-            classes=classes,
+            objective=Classification(classes),
             resolution=config.evaluation,
         )
         for one in encoded

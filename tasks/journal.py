@@ -10,7 +10,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from federated.counts import Counts, from_dict, to_dict
 from federated.errors import CorruptDataError, DataError, WardroundError
-from federated.types import Weights
+from federated.types import Update, Weights
 from federated.weights import digest, from_bytes, to_bytes
 from tasks.files import write_atomic
 
@@ -31,21 +31,42 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) ST
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Where a federation stands after a round.
+
+    server: the server rule's state. states: hospital → its own state, which it never sends.
+    """
+
+    round: int
+    weights: Weights
+    server: Weights
+    states: dict[str, Weights]
+
+
+@dataclass(frozen=True)
 class RoundRecord:
     """One finished round. Round 0 is the initial model: evaluated, trained by nobody.
 
     weights, state: digests of the global weights after the round and of the server's state.
-    train_loss, steps: by hospital of the cohort. counts: test counts by hospital.
+    states: hospital → digest of its own state. train_loss, steps, sent: by hospital of the
+    cohort, sent in bytes. counts: test counts by hospital.
     time_ms: when it was committed (Unix time), the timestamp of its metrics in MLflow.
     """
 
     round: int
     weights: str
     state: str
+    states: dict[str, str]
     train_loss: dict[str, float]
     steps: dict[str, int]
+    sent: dict[str, int]
     counts: dict[str, Counts]
     time_ms: int
+
+    @property
+    def files(self) -> set[str]:
+        """Digests of all that it names."""
+        return {self.weights, self.state, *self.states.values()}
 
     @property
     def cohort(self) -> tuple[str, ...]:
@@ -80,33 +101,34 @@ class Journal:
         return f"{self.folder.name}-{self.fact('id')}"
 
     def commit(
-        self,
-        number: int,
-        weights: Weights,
-        state: Weights,
-        train_loss: dict[str, float],
-        steps: dict[str, int],
-        counts: dict[str, Counts],
+        self, now: Standing, updates: Sequence[Update], counts: dict[str, Counts]
     ) -> RoundRecord:
-        """Make a round final: first its weights and state, then the row that names them."""
+        """Make a round final: first its weights and states, then the row that names them."""
         record = RoundRecord(
-            round=number,
-            weights=self._store(weights),
-            state=self._store(state),
-            train_loss=train_loss,
-            steps=steps,
+            round=now.round,
+            weights=self._store(now.weights),
+            state=self._store(now.server),
+            states={h: self._store(own) for h, own in sorted(now.states.items()) if own},
+            train_loss={u.hospital: u.loss for u in updates},
+            steps={u.hospital: u.steps for u in updates},
+            sent={u.hospital: u.sent for u in updates},
             counts=counts,
             time_ms=time.time_ns() // 1_000_000,
         )
         values = vars(record) | {"counts": {h: to_dict(c) for h, c in counts.items()}}
         with self._db:
-            self._db.execute("INSERT INTO rounds VALUES (?, ?)", (number, json.dumps(values)))
+            self._db.execute("INSERT INTO rounds VALUES (?, ?)", (now.round, json.dumps(values)))
         return record
 
     def rounds(self) -> list[RoundRecord]:
         """All finished rounds, in order."""
         rows = self._db.execute("SELECT record FROM rounds ORDER BY round")
         return [_record(json.loads(text)) for (text,) in rows]
+
+    def standing(self, record: RoundRecord) -> Standing:
+        """Where the federation stood after this round. Raises CorruptDataError like `load`."""
+        states = {h: self.load(name) for h, name in record.states.items()}
+        return Standing(record.round, self.load(record.weights), self.load(record.state), states)
 
     def load(self, name: str) -> Weights:
         """The weights or state with this digest.
@@ -116,7 +138,7 @@ class Journal:
         path = self.weights_path(name)
         data = path.read_bytes() if path.is_file() else None
         if data is None or digest(data) != name:
-            number = next((r.round for r in self.rounds() if name in (r.weights, r.state)), None)
+            number = next((r.round for r in self.rounds() if name in r.files), None)
             fault = "no such file" if data is None else "its bytes are not those that were written"
             raise CorruptDataError(
                 f"round {number}: {path}: {fault}; restore it from a backup, or remove "

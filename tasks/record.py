@@ -13,12 +13,12 @@ from pathlib import Path
 from federated.counts import Counts, merge
 from federated.metrics import METRICS, Metrics, metrics
 from federated.results import Results
-from federated.types import Update, Weights
+from federated.types import Update
 from tasks import registry, tracking
 from tasks.announce import description
 from tasks.export import scoring
 from tasks.job import Job
-from tasks.journal import Journal, RoundRecord
+from tasks.journal import Journal, RoundRecord, Standing
 from tasks.lineage import flat
 from tasks.versions import git_commit
 
@@ -35,20 +35,13 @@ class Recorder:
             self._mirror(record)
 
     def record(
-        self,
-        number: int,
-        weights: Weights,
-        state: Weights,
-        updates: Sequence[Update],
-        counts: dict[str, Counts],
+        self, now: Standing, updates: Sequence[Update], counts: dict[str, Counts]
     ) -> Metrics:
         """Make a finished round durable; returns its metrics over all hospitals."""
-        loss = {u.hospital: u.loss for u in updates}
-        steps = {u.hospital: u.steps for u in updates}
-        self._mirror(self._journal.commit(number, weights, state, loss, steps, counts))
+        self._mirror(self._journal.commit(now, updates, counts))
         return metrics(merge(list(counts.values())))
 
-    def finish(self, found: Results, weights: Weights, folder: Path) -> None:
+    def finish(self, found: Results, final: Standing, folder: Path) -> None:
         """Baselines, report files and the final model; once, even if killed in between."""
         self.flush()
         last = self._journal.rounds()[-1]
@@ -60,7 +53,7 @@ class Recorder:
                 self._job.schema,
                 self._job.preprocess,
                 self._job.network,
-                weights,
+                final.weights,
                 self._job.hospitals if own_scaling else None,
                 last.round,
             )

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-from prefect import task
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import opaque
 
 from federated.algorithm import Algorithm
 from federated.baselines import Baseline, train_alone, train_pooled
+from federated.coordinator import aggregate as combine
 from federated.counts import Counts
 from federated.errors import UpdateError, WardroundError
 from federated.site import LocalSite, Site
-from federated.types import Update, Weights
+from federated.types import Aggregate, Order, Trained, Update, Weights
 
 T = TypeVar("T")
 
@@ -27,35 +28,59 @@ def unseen(value: T) -> T:
     return cast(T, opaque(value))
 
 
+def each(
+    work: Task[..., T], calls: Sequence[tuple[Any, ...]], *, side_by_side: bool
+) -> Iterator[T]:
+    """The answers in the order of `calls`, whichever is ready first."""
+    if not side_by_side:
+        yield from (work(*given) for given in calls)
+        return
+    begun = [work.submit(*given) for given in calls]
+    yield from (future.result() for future in begun)
+
+
 @task(
     task_run_name="train · {hospital} · round {number:03d}",
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def train(hospital: str, number: int, site: Site, weights: Weights) -> Update:
+def train(hospital: str, number: int, site: Site, order: Order, state: Weights) -> Trained:
     """One hospital's local training in one round."""
-    return site.train(number, weights)
+    return site.train(order, state)
+
+
+@task(
+    task_run_name="tune · {hospital} · round {number:03d}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def tune(hospital: str, number: int, site: Site, order: Order, state: Weights) -> Weights:
+    """One hospital's training for itself alone; its own state after it."""
+    return site.tune(order, state)
 
 
 @task(task_run_name="aggregate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
-def aggregate(number: int, rule: Any, updates: Sequence[Update]) -> Weights:
+def aggregate(
+    number: int, algorithm: Algorithm, updates: Sequence[Update], sites: Sequence[LocalSite]
+) -> Aggregate:
     """Many updates → one step."""
     try:
-        step: Weights = rule.aggregate(updates)
+        return combine(algorithm, updates, len(sites), sites[0].buffers)
     except OverflowError as error:
         raise WardroundError(
             f"round {number}: {error}; training diverges: lower algorithm.local.lr"
         ) from error
-    return step
 
 
 @task(task_run_name="evaluate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
-def evaluate(number: int, sites: Sequence[Site], weights: Weights) -> dict[str, Counts]:
-    """Test counts of the global model at every hospital."""
+def evaluate(
+    number: int, sites: Sequence[Site], weights: Weights, states: Mapping[str, Weights]
+) -> dict[str, Counts]:
+    """Test counts of every hospital's model."""
     found = {}
     for site in sites:
         try:
-            found[site.hospital] = site.evaluate(weights)
+            found[site.hospital] = site.evaluate(weights, states.get(site.hospital, {}))
         except ValueError as error:
             raise WardroundError(
                 f"hospital {site.hospital!r}, round {number}, evaluation: {error}; training "

@@ -4,43 +4,36 @@ With the mean as aggregation this is FedSGD (McMahan et al. 2017, arXiv:1602.056
 with the sum it is the tutorial's rule w ← w + Σ u_i.
 """
 
-from typing import Annotated
+from typing import Literal
 
 import torch
-from pydantic import Field
-from torch import nn
 
-from federated.local import LocalResult
-from federated.loss import loss
+from federated.local import LocalResult, LocalTask
+from federated.local._descent import load
+from federated.local.sgd import Positive
 from federated.plugins import options
-from federated.types import Split, Weights
 from federated.weights import floating
 
 
 @options
 class Gradient:
-    """lr: the step size η > 0."""
+    """lr: the step size η. class_weights: `balanced` lets every class weigh alike."""
 
-    lr: Annotated[float, Field(gt=0)] = 0.1
+    lr: Positive = 0.1
+    class_weights: Literal["balanced"] | None = None
 
     def step_count(self, rows: int) -> int:
         """Always one."""
         return 1
 
-    def train(
-        self,
-        network: nn.Module,
-        weights: Weights,
-        rows: Split,
-        steps: int,
-        generator: torch.Generator,
-    ) -> LocalResult:
+    def train(self, task: LocalTask) -> LocalResult:
         """u = -η ∇L(w) over all rows. Buffers get no update: nothing was averaged into them."""
-        network.load_state_dict(weights)
-        network.train()
-        value = loss(network(rows.features), rows.targets)
-        names, parameters = zip(*network.named_parameters(), strict=True)
+        names, parameters = zip(*load(task), strict=True)
+        rows, objective = task.rows, task.objective
+        weights = objective.row_weights(rows.targets) if self.class_weights else None
+        value = objective.loss(task.network(rows.features), rows.targets, weights)
         gradients = torch.autograd.grad(value, parameters)
-        delta = {name: torch.zeros_like(t) for name, t in floating(weights).items()}
-        delta |= {n: -self.lr * g for n, g in zip(names, gradients, strict=True)}
+        lr = self.lr * task.rate
+        delta = {name: torch.zeros_like(t) for name, t in floating(task.weights).items()}
+        delta |= {n: -lr * g for n, g in zip(names, gradients, strict=True)}
         return LocalResult(delta, 1, float(value.detach()))

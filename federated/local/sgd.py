@@ -4,61 +4,71 @@ FedAvg: McMahan et al. 2017 (arXiv:1602.05629), algorithm 1, ClientUpdate.
 Local SGD: Stich 2019 (arXiv:1805.09767), algorithm 1.
 """
 
-from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
 
-from federated.local import LocalResult
-from federated.loss import loss
+from federated.local import LocalResult, LocalTask
+from federated.local._descent import Correction, Parameters, descend, load, moved, steps_of
+from federated.local._displacement import displacement
 from federated.plugins import options
-from federated.types import Split, Weights
-from federated.weights import subtract
+
+Positive = Annotated[float, Field(gt=0)]
 
 
 @options
 class Sgd:
-    """lr: step size η. epochs: E. steps: H, replaces epochs when set. batch_size: None = all."""
+    """lr: step size η. epochs: E. steps: H, replaces epochs when set. batch_size: None = all.
 
-    lr: Annotated[float, Field(gt=0)] = 0.01
+    momentum ρ (Nesterov's if nesterov) begins at rest in every round. weight_decay: λ, adds λθ to
+    the gradient. clip: bound on the norm of each batch's gradient. class_weights: `balanced` lets
+    every class of the hospital weigh alike.
+    """
+
+    lr: Positive = 0.01
     epochs: Annotated[int, Field(ge=1)] = 1
     steps: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = 32
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    nesterov: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: Positive | None = None
+    class_weights: Literal["balanced"] | None = None
+    gives: ClassVar[frozenset[str]] = frozenset({"normaliser"})
 
     def step_count(self, rows: int) -> int:
         """Gradient steps in one round at a hospital with so many training rows."""
-        return self.steps or self.epochs * -(-rows // (self.batch_size or rows))
+        return steps_of(rows, self.epochs, self.steps, self.batch_size)
 
-    def train(
+    def train(self, task: LocalTask) -> LocalResult:
+        """θ ← θ - η ∇L(θ; batch), `task.steps` times from θ = w; u = θ - w."""
+        loss = self.descend(task, load(task))
+        return LocalResult(
+            moved(task), task.steps, loss, scalars={"normaliser": self.normaliser(task)}
+        )
+
+    def descend(
         self,
-        network: nn.Module,
-        weights: Weights,
-        rows: Split,
-        steps: int,
-        generator: torch.Generator,
-    ) -> LocalResult:
-        """θ ← θ - η ∇L(θ; batch), `steps` times from θ = w; u = θ - w."""
-        network.load_state_dict(weights)
-        network.train()
-        optimiser = torch.optim.SGD(network.parameters(), lr=self.lr)
-        total = torch.zeros((), dtype=torch.float64)
-        for batch in batches(len(rows), self.batch_size or len(rows), steps, generator):
-            optimiser.zero_grad()
-            value = loss(network(rows.features[batch]), rows.targets[batch])
-            value.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            total += value.detach()
-        trained = {name: t.detach().clone() for name, t in network.state_dict().items()}
-        return LocalResult(subtract(trained, weights), steps, float(total) / steps)
+        task: LocalTask,
+        parameters: Parameters,
+        correct: Correction | None = None,
+        steps: int | None = None,
+    ) -> float:
+        """`steps` (task.steps unless given) steps over `parameters`; the mean loss."""
+        optimiser = torch.optim.SGD(
+            [p for _, p in parameters],
+            lr=self.lr * task.rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov and self.momentum > 0,
+            weight_decay=self.weight_decay,
+        )
+        taken = task.steps if steps is None else steps
+        balanced = self.class_weights is not None
+        return descend(
+            task, optimiser, parameters, self.batch_size, taken, self.clip, balanced, correct
+        )
 
-
-def batches(rows: int, size: int, count: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """`count` batches of row indices: every epoch visits each row once, in a fresh order."""
-    while True:
-        for batch in torch.split(torch.randperm(rows, generator=generator), size):
-            if count == 0:
-                return
-            count -= 1
-            yield batch
+    def normaliser(self, task: LocalTask) -> float:
+        """‖a_i‖₁ of FedNova: what `task.steps` unit gradients would add up to."""
+        return displacement(task.steps, self.lr * task.rate, self.momentum, self.nesterov)

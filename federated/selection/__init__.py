@@ -1,5 +1,29 @@
 """Which hospitals take part in a round: the cohort.
 
-A rule is a frozen dataclass with `select(hospitals, generator) -> list of names`, in the order of
-`hospitals`, at least one.
+A rule is a frozen dataclass with `select(candidates, generator) -> list of names`, in the order of
+`candidates.hospitals`, at least one.
 """
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a selection may ask about.
+
+    examples: training rows by hospital. round: its number, from 1. seed: the run's.
+    loss: a hospital's mean training loss at the global weights; asking costs it a pass.
+    """
+
+    hospitals: tuple[str, ...]
+    examples: Mapping[str, int] = field(default_factory=dict)
+    round: int = 1
+    seed: int = 0
+    loss: Callable[[str], float] = lambda _: 0.0
+
+
+def share(fraction: float, hospitals: int) -> int:
+    """⌈fraction · hospitals⌉, at least one."""
+    return max(1, math.ceil(fraction * hospitals - 1e-9))

@@ -1,16 +1,15 @@
 """Every hospital takes part in every round."""
 
-from collections.abc import Sequence
-
 import torch
 
 from federated.plugins import options
+from federated.selection import Candidates
 
 
 @options
 class All:
     """No options."""
 
-    def select(self, hospitals: Sequence[str], generator: torch.Generator) -> list[str]:
+    def select(self, candidates: Candidates, generator: torch.Generator) -> list[str]:
         """All of them."""
-        return list(hospitals)
+        return list(candidates.hospitals)

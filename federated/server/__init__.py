@@ -1,6 +1,17 @@
 """The step that the coordinator takes with the aggregate.
 
-A rule is a frozen dataclass with `init(weights) -> state` and
+A rule is a `Server` with `init(weights) -> state` and
 `apply(weights, aggregate, state) -> (weights, state)`; the state is Weights too, so that the
-journal keeps it like weights. Nothing is hidden on `self`.
+journal keeps it like weights. Nothing is hidden on `self`. Tensors that `aggregate.step` lacks
+stay at the hospitals and are left alone.
 """
+
+from federated.types import Weights
+
+
+class Server:
+    """What every server rule may leave as it is."""
+
+    def broadcast(self, state: Weights) -> Weights:
+        """What hospitals get besides the weights: nothing."""
+        return {}

@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from federated.plugins import options
-from federated.types import Weights
+from federated.server import Server
+from federated.types import Aggregate, Weights
 from federated.weights import add
 
 
 @options
-class Sgd:
+class Sgd(Server):
     """lr: the server's step size η_s; 1 adds the aggregate as it is."""
 
     lr: Annotated[float, Field(gt=0)] = 1.0
@@ -20,7 +21,7 @@ class Sgd:
         return {}
 
     def apply(
-        self, weights: Weights, aggregate: Weights, state: Weights
+        self, weights: Weights, aggregate: Aggregate, state: Weights
     ) -> tuple[Weights, Weights]:
         """New weights (dtypes kept) and the unchanged state."""
-        return add(weights, aggregate, self.lr), state
+        return add(weights, aggregate.step, self.lr), state

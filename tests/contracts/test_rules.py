@@ -10,8 +10,10 @@ from torch import nn
 from federated import plugins
 from federated.algorithm import PRESETS, compose
 from federated.initial import build, weights_of
-from federated.types import Split, Weights
-from tests.federated.make import rows, update
+from federated.local import LocalTask
+from federated.selection import Candidates
+from federated.types import Aggregate, Split, Weights
+from tests.federated.make import rows, task, update
 
 AGGREGATIONS = plugins.names("federated.aggregation")
 LOCALS = plugins.names("federated.local")
@@ -64,6 +66,12 @@ class Normalised(nn.Module):
         return y
 
 
+def work(network: nn.Module, weights: Weights, data: Split, steps: int, seed: int = 1) -> LocalTask:
+    """The last layer stays at the hospital, for the rules that ask which does."""
+    names = list(weights)
+    return task(network, weights, data, steps, seed, own=frozenset(names[-1:]))
+
+
 @pytest.mark.parametrize("name", LOCALS)
 def test_local_training_is_a_function_of_its_arguments(name: str) -> None:
     rule, data = made("local", name), rows(20, 3)
@@ -72,9 +80,8 @@ def test_local_training_is_a_function_of_its_arguments(name: str) -> None:
     kept = {k: v.clone() for k, v in weights.items()}
 
     def trained() -> Weights:
-        drawn = torch.Generator().manual_seed(1)
         torch.manual_seed(random.randrange(2**31))  # global state must not matter
-        result: Weights = rule.train(network, weights, data, rule.step_count(20), drawn).delta
+        result: Weights = rule.train(work(network, weights, data, rule.step_count(20))).delta
         return result
 
     first, second = trained(), trained()
@@ -89,11 +96,10 @@ def test_local_training_descends_and_says_what_it_did(name: str) -> None:
     rule, data = made("local", name), rows(64, 3)
     network = build(plugins.find("models", "logistic")(), (3,), 2, run_seed=1)
     weights = weights_of(network)
-    drawn = torch.Generator().manual_seed(1)
-    first = rule.train(network, weights, data, rule.step_count(64), drawn)
+    first = rule.train(work(network, weights, data, rule.step_count(64)))
     assert first.steps == rule.step_count(64)
-    for _ in range(30):
-        result = rule.train(network, weights, data, rule.step_count(64), drawn)
+    for seed in range(30):
+        result = rule.train(work(network, weights, data, rule.step_count(64), seed))
         weights = {k: w + result.delta[k] for k, w in weights.items()}
     assert result.loss < first.loss
 
@@ -103,8 +109,7 @@ def test_one_row_and_one_class_can_train(name: str) -> None:
     rule = made("local", name)
     network = build(plugins.find("models", "logistic")(), (3,), 2, run_seed=1)
     data = Split(torch.ones(1, 3), torch.ones(1, dtype=torch.int64))
-    drawn = torch.Generator().manual_seed(1)
-    result = rule.train(network, weights_of(network), data, rule.step_count(1), drawn)
+    result = rule.train(work(network, weights_of(network), data, rule.step_count(1)))
     assert all(bool(torch.isfinite(t).all()) for t in result.delta.values())
 
 
@@ -113,7 +118,7 @@ def test_server_keeps_dtypes_counters_and_its_arguments(name: str) -> None:
     rule = made("server", name)
     weights = {"w": torch.ones(2), "half": torch.ones(2).bfloat16(), "n": torch.tensor(4)}
     zero = {"w": torch.zeros(2).double(), "half": torch.zeros(2).double()}
-    after, state = rule.apply(weights, zero, rule.init(weights))
+    after, state = rule.apply(weights, Aggregate(zero, {}, 3, 3), rule.init(weights))
     assert {k: v.dtype for k, v in after.items()} == {k: v.dtype for k, v in weights.items()}
     assert all(torch.equal(after[k], weights[k]) for k in weights)
     assert all(isinstance(t, torch.Tensor) for t in state.values())
@@ -121,9 +126,13 @@ def test_server_keeps_dtypes_counters_and_its_arguments(name: str) -> None:
 
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_selection_is_a_seeded_subset_in_order(name: str) -> None:
-    rule, names = made("selection", name), [f"h{i}" for i in range(7)]
-    first = rule.select(names, torch.Generator().manual_seed(3))
-    assert first == rule.select(names, torch.Generator().manual_seed(3))
+    names = [f"h{i}" for i in range(7)]
+    values = {"hospitals": ["h2"]} if name == "only" else {}
+    rule = plugins.create("federated.selection", name, values, "selection")
+    sizes = {n: 10 + i for i, n in enumerate(names)}
+    candidates = Candidates(tuple(names), sizes, round=3, seed=5, loss=lambda h: float(h[1:]))
+    first = rule.select(candidates, torch.Generator().manual_seed(3))
+    assert first == rule.select(candidates, torch.Generator().manual_seed(3))
     assert first
     assert first == [n for n in names if n in set(first)]
 
@@ -145,6 +154,6 @@ def test_models_give_one_logit_for_two_classes_and_are_seeded(name: str, classes
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_compose_with_their_defaults(name: str) -> None:
-    rules = compose(name, {}, {}, {}, {})
+    rules = compose(name, {})
     assert rules.name == name
     assert rules.local.step_count(10) >= 1

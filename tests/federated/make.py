@@ -1,9 +1,16 @@
 """Made-up hospitals for tests: numbers from a seeded generator, no patient's row."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import torch
+from torch import nn
 
+from federated.algorithm import Algorithm, compose
 from federated.config import EvaluationConfig
+from federated.local import LocalTask
+from federated.objectives import Classification
 from federated.site import LocalSite
 from federated.types import HospitalData, Split, Update, Weights
 from models.logistic import Logistic
@@ -23,16 +30,29 @@ def hospital(name: str, count: int = 40, width: int = 3, seed: int = 0) -> Hospi
     return HospitalData(name, rows(count, width, seed), rows(count // 2 + 2, width, seed + 1))
 
 
-def site(name: str, rule: object, count: int = 40, width: int = 3, seed: int = 0) -> LocalSite:
+def algorithm(**rules: object) -> Algorithm:
+    """FedAvg with the given rules in place of its own."""
+    return replace(compose("fedavg", {}), **rules)  # type: ignore[arg-type]
+
+
+def site(name: str, rules: Algorithm, count: int = 40, width: int = 3, seed: int = 0) -> LocalSite:
     """A site with a logistic model."""
     return LocalSite(
         data=hospital(name, count, width, seed),
         network=Logistic().build((width,), 2),
-        rule=rule,
+        algorithm=rules,
         seed=7,
-        classes=2,
+        objective=Classification(2),
         resolution=EvaluationConfig(score_bins=1000, calibration_bins=15),
     )
+
+
+def task(
+    network: nn.Module, weights: Weights, data: Split, steps: int, seed: int = 1, **more: Any
+) -> LocalTask:
+    """A local rule's work, on a yes/no question."""
+    drawn = torch.Generator().manual_seed(seed)
+    return LocalTask(network, weights, data, steps, drawn, Classification(2), **more)
 
 
 def update(name: str, values: list[float], examples: int = 1, round_: int = 1) -> Update:

@@ -19,8 +19,8 @@ STEPS = 5
 
 
 def federation() -> tuple[Algorithm, list[LocalSite], Weights]:
-    algorithm = compose("fedavg", FULL_BATCH, {}, {}, {})
-    sites = [site(name, algorithm.local, count=20 + 7 * i, seed=i) for i, name in enumerate("abc")]
+    algorithm = compose("fedavg", {"local": FULL_BATCH})
+    sites = [site(name, algorithm, count=20 + 7 * i, seed=i) for i, name in enumerate("abc")]
     return algorithm, sites, weights_of(sites[0].network)
 
 

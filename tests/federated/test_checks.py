@@ -10,7 +10,7 @@ from federated.errors import UpdateError
 from federated.types import Update, Weights
 from tests.federated.make import update
 
-WEIGHTS: Weights = {"w": torch.zeros(2), "counter": torch.tensor(3)}
+WEIGHTS: Weights = {"w": torch.zeros(2)}
 GOOD = update("st mary", [1.0, 2.0], round_=7)
 
 
@@ -30,6 +30,9 @@ def test_a_good_update_passes_unchanged() -> None:
         (replace(GOOD, examples=0), "0 examples"),
         (replace(GOOD, steps=0), "in 0 steps"),
         (replace(GOOD, loss=float("nan")), "training loss is nan"),
+        (replace(GOOD, tensors={"w": torch.tensor([1.0, float("nan")])}), "'w' holds NaN"),
+        (replace(GOOD, tensors={"v": torch.zeros(2)}), "'v' is none of the model's"),
+        (replace(GOOD, scalars={"loss_before": float("inf")}), "loss_before is inf"),
     ],
 )
 def test_a_bad_update_is_refused(bad: Update, why: str) -> None:

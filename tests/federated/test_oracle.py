@@ -11,12 +11,13 @@ from federated.aggregation.mean import Mean
 from federated.aggregation.sum import Sum
 from federated.algorithm import compose
 from federated.initial import weights_of
+from federated.local._descent import batches
 from federated.local.gradient import Gradient
-from federated.local.sgd import Sgd, batches
+from federated.local.sgd import Sgd
 from federated.server.sgd import Sgd as ServerSgd
 from federated.site import LocalSite
-from federated.types import Weights
-from tests.federated.make import site
+from federated.types import Aggregate, Order, Weights
+from tests.federated.make import algorithm, site, task
 
 LR = 0.3
 
@@ -36,14 +37,14 @@ def arrays(one: LocalSite) -> tuple[np.ndarray, np.ndarray]:
 
 
 def one_round(sites: list[LocalSite], aggregation: object, weights: Weights) -> Weights:
-    updates = [s.train(1, weights) for s in sites]
+    updates = [s.train(Order(1, weights), {}).update for s in sites]
     step = aggregation.aggregate(updates)  # type: ignore[attr-defined]
-    return ServerSgd().apply(weights, step, {})[0]
+    return ServerSgd().apply(weights, Aggregate(step, {}, len(sites), len(sites)), {})[0]
 
 
 @pytest.mark.parametrize("rule", [Sgd(lr=LR, epochs=1, batch_size=None), Gradient(lr=LR)])
 def test_fedavg_of_one_full_batch_epoch_is_a_pooled_gradient_step(rule: object) -> None:
-    sites = [site(name, rule, count=30, seed=i) for i, name in enumerate("abc")]
+    sites = [site(name, algorithm(local=rule), count=30, seed=i) for i, name in enumerate("abc")]
     weights = weights_of(sites[0].network)
     before = flat(weights)
     x = np.concatenate([arrays(s)[0] for s in sites])
@@ -53,7 +54,10 @@ def test_fedavg_of_one_full_batch_epoch_is_a_pooled_gradient_step(rule: object) 
 
 
 def test_unequal_hospitals_are_weighted_by_examples() -> None:
-    sites = [site(n, Gradient(lr=LR), count=c, seed=c) for n, c in (("a", 10), ("b", 70))]
+    sites = [
+        site(n, algorithm(local=Gradient(lr=LR)), count=c, seed=c)
+        for n, c in (("a", 10), ("b", 70))
+    ]
     weights = weights_of(sites[0].network)
     before = flat(weights)
     grads = [numpy_gradient(before[:-1], before[-1], *arrays(s)) for s in sites]
@@ -65,9 +69,12 @@ def test_unequal_hospitals_are_weighted_by_examples() -> None:
 
 
 def test_the_tutorials_sum_is_m_times_the_mean() -> None:
-    sites = [site(name, Gradient(lr=LR), count=30, seed=i) for i, name in enumerate("abcd")]
+    sites = [
+        site(name, algorithm(local=Gradient(lr=LR)), count=30, seed=i)
+        for i, name in enumerate("abcd")
+    ]
     weights = weights_of(sites[0].network)
-    updates = [s.train(1, weights) for s in sites]
+    updates = [s.train(Order(1, weights), {}).update for s in sites]
     total = Sum().aggregate(updates)
     mean = Mean(weighted_by="hospitals").aggregate(updates)
     for name in total:
@@ -79,8 +86,8 @@ def test_the_tutorials_sum_is_m_times_the_mean() -> None:
 
 
 def test_local_sgd_takes_h_steps_and_averages_hospitals_alike() -> None:
-    rules = compose("local_sgd", {"lr": LR, "steps": 3, "batch_size": None}, {}, {}, {})
-    sites = [site(n, rules.local, count=c, seed=c) for n, c in (("a", 12), ("b", 40))]
+    rules = compose("local_sgd", {"local": {"lr": LR, "steps": 3, "batch_size": None}})
+    sites = [site(n, rules, count=c, seed=c) for n, c in (("a", 12), ("b", 40))]
     weights = weights_of(sites[0].network)
     ends = []
     for one in sites:
@@ -94,15 +101,14 @@ def test_local_sgd_takes_h_steps_and_averages_hospitals_alike() -> None:
 
 def test_mini_batches_against_numpy() -> None:
     rule = Sgd(lr=LR, epochs=2, batch_size=8)
-    one = site("a", rule, count=20)
+    one = site("a", algorithm(local=rule), count=20)
     weights = weights_of(one.network)
     x, y = arrays(one)
     order = batches(20, 8, 6, torch.Generator().manual_seed(3))
     local = flat(weights)
     for batch in order:
         local = local - LR * numpy_gradient(local[:-1], local[-1], x[batch], y[batch])
-    rows, drawn = one.data.train, torch.Generator().manual_seed(3)
-    result = rule.train(one.network, weights, rows, rule.step_count(20), drawn)
+    result = rule.train(task(one.network, weights, one.data.train, rule.step_count(20), seed=3))
     assert result.steps == 6
     got = flat(weights) + np.append(
         result.delta["1.weight"].double().numpy().ravel(), result.delta["1.bias"].double()
@@ -119,11 +125,11 @@ def test_every_epoch_visits_every_row_once() -> None:
 
 
 def test_round_hospital_and_seed_each_change_the_batches() -> None:
-    one = site("a", Sgd(lr=LR, batch_size=4))
+    one = site("a", algorithm(local=Sgd(lr=LR, batch_size=4)))
     weights = weights_of(one.network)
 
     def trained(s: LocalSite, number: int) -> bytes:
-        return s.train(number, weights).delta["1.weight"].numpy().tobytes()
+        return s.train(Order(number, weights), {}).update.delta["1.weight"].numpy().tobytes()
 
     again = trained(one, 1)
     assert again == trained(one, 1)

@@ -13,7 +13,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from federated.config import Config
 from federated.site import LocalSite
-from federated.types import Update, Weights
+from federated.types import Order, Trained, Weights
 from flows.federated_training import federated_training
 from tasks.job import Job, load_job
 from tests.conftest import Project
@@ -48,10 +48,10 @@ class QueuedSite(LocalSite):
 
     queue: Queue = field(kw_only=True)
 
-    def train(self, round_: int, weights: Weights, steps: int | None = None) -> Update:
-        update = super().train(round_, weights, steps)
-        self.queue.answer(round_, self.hospital)
-        return update
+    def train(self, order: Order, state: Weights, steps: int | None = None) -> Trained:
+        trained = super().train(order, state, steps)
+        self.queue.answer(order.round, self.hospital)
+        return trained
 
 
 def queued(site: LocalSite, queue: Queue) -> QueuedSite:

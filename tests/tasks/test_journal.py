@@ -13,8 +13,8 @@ import torch
 
 from federated.counts import count, to_dict
 from federated.errors import CorruptDataError, DataError, WardroundError
-from federated.types import Weights
-from tasks.journal import Journal, RoundRecord, open_journal
+from federated.types import Update, Weights
+from tasks.journal import Journal, RoundRecord, Standing, open_journal
 from tests.conftest import ROOT
 
 RUN = "0123456789abcdef" * 4
@@ -28,9 +28,10 @@ def weights(value: float) -> Weights:
 def commit(journal: Journal, number: int) -> RoundRecord:
     logits, targets = torch.tensor([[0.3], [-1.0]]), torch.tensor([1, 0])
     counts = {"north": count(logits, targets, 2, 10, 5)}
-    trained = {"north": 7} if number else {}
-    loss = dict.fromkeys(trained, 0.1 + number)
-    return journal.commit(number, weights(number), {}, loss, trained, counts)
+    update = Update("north", number, {}, examples=9, steps=7, loss=0.1 + number, sent=40)
+    states = {"north": {"local/w": torch.tensor([3.0])}, "south": {}}
+    standing = Standing(number, weights(number), {}, states)
+    return journal.commit(standing, [update] if number else [], counts)
 
 
 def plain(records: list[RoundRecord]) -> list[dict[str, Any]]:
@@ -55,6 +56,10 @@ def test_a_round_reads_back_as_it_was_committed(tmp_path: Path) -> None:
         assert again.rounds()[2].cohort == ("north",)
         assert torch.equal(again.load(written[2].weights)["w"], weights(2)["w"])
         assert again.load(written[2].state) == {}
+        assert again.rounds()[2].sent == {"north": 40}
+        standing = again.standing(again.rounds()[2])
+        assert (standing.round, list(standing.states)) == (2, ["north"])
+        assert standing.states["north"]["local/w"].item() == 3.0
 
 
 def test_rounds_come_in_order_and_none_is_written_twice(journal: Journal) -> None:

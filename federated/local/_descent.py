@@ -1,0 +1,77 @@
+"""The loop that every mini-batch rule shares: batches, gradients, steps."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from federated.local import LocalTask
+from federated.types import Weights
+from federated.weights import subtract
+
+Parameters = list[tuple[str, nn.Parameter]]
+Correction = Callable[[Parameters], None]
+"""Changes the gradients in place, after the loss's own and before the step."""
+
+
+def descend(
+    task: LocalTask,
+    optimiser: torch.optim.Optimizer,
+    parameters: Parameters,
+    size: int | None,
+    steps: int,
+    clip: float | None = None,
+    balanced: bool = False,
+    correct: Correction | None = None,
+) -> float:
+    """`steps` steps of `optimiser` over `parameters` of the loaded network; the mean loss.
+
+    size: rows in a batch, None takes all. clip: bound on the norm of the loss's gradient.
+    balanced: every class weighs alike. correct: the rule's own change of the gradient.
+    """
+    rows = task.rows
+    weights = task.objective.row_weights(rows.targets) if balanced else None
+    tensors = [p for _, p in parameters]
+    total = torch.zeros((), dtype=torch.float64)
+    for batch in batches(len(rows), size or len(rows), steps, task.generator):
+        outputs = task.network(rows.features[batch])
+        own = None if weights is None else weights[batch]
+        value = task.objective.loss(outputs, rows.targets[batch], own)
+        gradients = torch.autograd.grad(value, tensors)
+        for parameter, gradient in zip(tensors, gradients, strict=True):
+            parameter.grad = gradient
+        if clip is not None:
+            nn.utils.clip_grad_norm_(tensors, clip)
+        if correct is not None:
+            correct(parameters)
+        optimiser.step()
+        total += value.detach()
+    return float(total) / steps
+
+
+def load(task: LocalTask) -> Parameters:
+    """Load θ = task.weights into the network, to be trained; its parameters by name."""
+    task.network.load_state_dict(task.weights)
+    task.network.train()
+    return list(task.network.named_parameters())
+
+
+def moved(task: LocalTask) -> Weights:
+    """u = θ - the weights that training began from, over the floating tensors."""
+    trained = {name: t.detach().clone() for name, t in task.network.state_dict().items()}
+    return subtract(trained, task.weights)
+
+
+def batches(rows: int, size: int, count: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """`count` batches of row indices: every epoch visits each row once, in a fresh order."""
+    while True:
+        for batch in torch.split(torch.randperm(rows, generator=generator), size):
+            if count == 0:
+                return
+            count -= 1
+            yield batch
+
+
+def steps_of(rows: int, epochs: int, steps: int | None, size: int | None) -> int:
+    """Gradient steps of one round: `steps`, or so many epochs of batches of `size` rows."""
+    return steps or epochs * -(-rows // (size or rows))
