@@ -13,7 +13,7 @@ from federated.algorithm import Algorithm
 from federated.checks import check_update
 from federated.counts import Counts
 from federated.site import LocalSite
-from federated.types import HospitalData, Split, Weights
+from federated.types import Split, Weights
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,10 @@ def _train(site: LocalSite, algorithm: Algorithm, weights: Weights, steps: int) 
 
 
 def _pool(sites: list[LocalSite]) -> LocalSite:
+    """One site with every hospital's training rows; its other rows are set before it evaluates."""
     rows = Split(
         torch.cat([s.data.train.features for s in sites]),
         torch.cat([s.data.train.targets for s in sites]),
     )
-    data = HospitalData("all data pooled", rows, sites[0].data.test)
+    data = replace(sites[0].data, hospital="all data pooled", train=rows)
     return replace(sites[0], data=data)
