@@ -20,7 +20,7 @@ from federated.local.rep import Rep
 from federated.personal.shared import Shared
 from federated.preaggregation.plain import Plain
 from federated.site import LocalSite, shared
-from federated.types import HospitalData, Order, Split, Weights
+from federated.types import Order, Split, Weights
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ def _train(site: LocalSite, weights: Weights, steps: int) -> Weights:
 
 
 def _pool(sites: list[LocalSite]) -> LocalSite:
+    """One site with every hospital's training rows; its other rows are set before it evaluates."""
     rows = Split(
         torch.cat([s.data.train.features for s in sites]),
         torch.cat([s.data.train.targets for s in sites]),
     )
-    data = HospitalData("all data pooled", rows, sites[0].data.test)
+    data = replace(sites[0].data, hospital="all data pooled", train=rows)
     return replace(sites[0], data=data)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from federated import plugins, results
 from federated.algorithm import KINDS, Algorithm, compose
@@ -34,6 +34,7 @@ class DataConfig(Section):
     hospitals: tuple[str, ...] = Field(strict=False)
     partition: Options
     test_fraction: float = Field(gt=0, lt=1)
+    validation_fraction: float = Field(ge=0, lt=1)
     min_rows: int = Field(ge=2)
     scaling: Literal["hospital", "federated", "off"]
     missing_indicators: bool
@@ -50,6 +51,14 @@ class DataConfig(Section):
         if len(set(names)) != len(names):
             raise ValueError("a hospital is listed twice")
         return names
+
+    @field_validator("validation_fraction")
+    @classmethod
+    def _rows_are_left_to_train(cls, fraction: float, known: ValidationInfo) -> float:
+        test = known.data.get("test_fraction", 0.0)  # absent if it is itself at fault
+        if test + fraction >= 1:
+            raise ValueError(f"with data.test_fraction {test:g} it leaves no rows to train on")
+        return fraction
 
     @cached_property
     def reader(self) -> Any:

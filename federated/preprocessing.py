@@ -134,13 +134,13 @@ def fit_scaling(
 def encode_hospital(
     raw: RawHospital, statistics: FeatureStatistics, missing_indicators: bool
 ) -> HospitalData:
-    """A hospital's rows as model inputs, split into training and test rows."""
+    """A hospital's rows as model inputs, split into training, test and validation rows."""
     inputs = Preprocess(raw.schema, statistics, missing_indicators)(raw.features)
-    test = raw.test
     return HospitalData(
         hospital=raw.name,
-        train=Split(inputs[~test], raw.targets[~test]),
-        test=Split(inputs[test], raw.targets[test]),
+        train=Split(inputs[raw.train], raw.targets[raw.train]),
+        test=Split(inputs[raw.test], raw.targets[raw.test]),
+        validation=Split(inputs[raw.validation], raw.targets[raw.validation]),
     )
 
 

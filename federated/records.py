@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from federated.errors import DataError
+from federated.split import TEST, TRAIN, VALIDATION
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from federated.schema import Coverage, ImageSchema, TableSchema
+
+SPLIT = "split"
+"""Name of the column, or tensor, that keeps a published split among the prepared records."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +28,36 @@ class Table:
         cells are the schema's class names, or whatever else the file holds.
     hospitals: hospital of each row (same index), or None if the data set names none.
     source: the file or package the rows come from, for messages.
+    split: the data set's own split, if it was published with one: what each row is for, codes of
+        `federated.split` (same index).
     """
 
     frame: pd.DataFrame
     schema: TableSchema
     hospitals: pd.Series[str] | None
     source: str
+    split: pd.Series[int] | None = None
+
+    def __post_init__(self) -> None:
+        names = [*(column.name for column in self.schema.columns), self.schema.target]
+        if self.split is not None and SPLIT in names:
+            raise DataError(f"{self.source}: a column is called {SPLIT!r}, as its own split is")
 
 
 @dataclass(frozen=True)
 class Images:
-    """Raw images. pixels: uint8 [n, c, h, w]; labels: int64 [n]; hospitals: str [n] or None."""
+    """Raw images. pixels: uint8 [n, c, h, w]; labels: int64 [n]; hospitals: str [n] or None.
+
+    split: the data set's own split, if it was published with one: codes of `federated.split`,
+        uint8 [n].
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     schema: ImageSchema
     hospitals: NDArray[np.str_] | None
     source: str
+    split: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,17 +65,33 @@ class RawHospital:
     """One hospital's checked rows before any scaling.
 
     features: float64 [n, F] with NaN for missing, or uint8 [n, c, h, w].
-    targets: int64 [n], class index. test: bool [n], True for rows kept for testing.
+    targets: int64 [n], class index.
+    split: uint8 [n], what each row is for (`federated.split`: TRAIN, TEST or VALIDATION).
     """
 
     name: str
     features: Tensor
     targets: Tensor
-    test: Tensor
+    split: Tensor
     schema: TableSchema | ImageSchema
     coverage: Coverage
 
     @property
+    def train(self) -> Tensor:
+        """bool [n], True for rows to train on."""
+        return self.split == TRAIN
+
+    @property
+    def test(self) -> Tensor:
+        """bool [n], True for rows kept for testing."""
+        return self.split == TEST
+
+    @property
+    def validation(self) -> Tensor:
+        """bool [n], True for rows that choose between rounds."""
+        return self.split == VALIDATION
+
+    @property
     def training_features(self) -> Tensor:
         """The rows that scaling may be fitted on."""
-        return self.features[~self.test]
+        return self.features[self.train]

@@ -30,11 +30,15 @@ class Split:
 
 @dataclass(frozen=True)
 class HospitalData:
-    """What one hospital holds: rows to train on and rows to test on, never shown to others."""
+    """What one hospital holds: rows to train on, to test on and to choose a round by.
+
+    Never shown to others. validation: neither training nor test rows, possibly none.
+    """
 
     hospital: str
     train: Split
     test: Split
+    validation: Split
 
 
 @dataclass(frozen=True)

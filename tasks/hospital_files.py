@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from federated.errors import CorruptDataError, DataError
-from federated.records import RawHospital
+from federated.records import SPLIT, RawHospital
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
+from federated.split import TEST, TRAIN, VALIDATION
 from tasks.files import write_atomic
 
 RECORDS_CSV, RECORDS = "records.csv", "records.safetensors"
@@ -74,17 +75,20 @@ def _remove_stale(parent: Path, names: Collection[str]) -> None:
             shutil.rmtree(folder)
 
 
-def read_table(folder: Path, schema: TableSchema) -> tuple[Tensor, Tensor]:
-    """Features float64 [n, F] and targets int64 [n] of a prepared `records.csv`."""
+def read_table(folder: Path, schema: TableSchema) -> dict[str, Tensor]:
+    """A prepared `records.csv`: features float64 [n, F], targets int64 [n] and, if the data set
+    was published with one, split uint8 [n]."""
     path = _present(folder, RECORDS_CSV, "prepare")
-    types = {c.name: "float64" for c in schema.columns} | {schema.target: "int64"}
+    names = [c.name for c in schema.columns]
+    types = {SPLIT: "uint8"} | dict.fromkeys(names, "float64") | {schema.target: "int64"}
     try:
         frame = pd.read_csv(path, dtype=types)
-        values = frame[[c.name for c in schema.columns]].to_numpy()
-        targets = frame[schema.target].to_numpy()
+        found = {"features": frame[names].to_numpy(), "targets": frame[schema.target].to_numpy()}
     except (ValueError, KeyError) as error:
         raise damaged(path, "not the table that prepare wrote", "prepare") from error
-    return torch.tensor(values), torch.tensor(targets)
+    if SPLIT in frame and types[SPLIT] == "uint8":  # else it is a feature or the target
+        found[SPLIT] = frame[SPLIT].to_numpy()
+    return {name: torch.tensor(values) for name, values in found.items()}
 
 
 def read_tensors(folder: Path, stage: str) -> dict[str, Tensor]:
@@ -121,20 +125,22 @@ def load_hospital(folder: Path) -> RawHospital:
     coverage = read_coverage(folder, "partition")
     tensors = read_tensors(folder, "partition")
     path = folder / RECORDS
-    wanted = {"features", "targets", "test"}
+    wanted = {"features", "targets", SPLIT}
     if set(tensors) != wanted:
         raise damaged(path, f"holds {sorted(tensors)}, not {sorted(wanted)}", "partition")
     row = schema.shape if isinstance(schema, ImageSchema) else (len(schema.columns),)
     rows = coverage.kept
     if tensors["features"].shape != (rows, *row) or not (
-        len(tensors["targets"]) == len(tensors["test"]) == rows
+        len(tensors["targets"]) == len(tensors[SPLIT]) == rows
     ):
         raise damaged(path, f"is not {rows} rows of {row}, as its neighbours say", "partition")
+    if not torch.isin(tensors[SPLIT], torch.tensor([TRAIN, TEST, VALIDATION])).all():
+        raise damaged(path, "holds rows that neither train, test nor validate", "partition")
     return RawHospital(
         name=folder.name,
         features=tensors["features"],
         targets=tensors["targets"],
-        test=tensors["test"].bool(),
+        split=tensors[SPLIT],
         schema=schema,
         coverage=coverage,
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from federated.config import DataConfig
 from federated.errors import DataError
 from federated.plugins import nearest
+from federated.records import SPLIT
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
 from federated.split import generator, split
 from federated.validation import count_classes, cover, enough
@@ -24,11 +25,15 @@ Schema = TableSchema | ImageSchema
 
 @dataclass(frozen=True)
 class _Pool:
-    """Prepared rows of one group, or of all: features, targets, and the group of each row."""
+    """Prepared rows of one group, or of all: features, targets, and the group of each row.
+
+    published: the data set's own split, uint8 [n], if it has one.
+    """
 
     schema: Schema
     features: Tensor
     targets: Tensor
+    published: Tensor | None
     groups: NDArray[np.str_]
     coverage: dict[str, Coverage]
 
@@ -84,26 +89,26 @@ def _pool(prepared: Path, names: list[str]) -> _Pool:
     parts = [_prepared_rows(prepared / name, schema, coverage[name]) for name in names]
     return _Pool(
         schema=schema,
-        features=torch.cat([features for features, _ in parts]),
-        targets=torch.cat([targets for _, targets in parts]),
-        groups=np.repeat(np.array(names), [len(targets) for _, targets in parts]),
+        features=torch.cat([part["features"] for part in parts]),
+        targets=torch.cat([part["targets"] for part in parts]),
+        published=torch.cat([part[SPLIT] for part in parts]) if SPLIT in parts[0] else None,
+        groups=np.repeat(np.array(names), [len(part["targets"]) for part in parts]),
         coverage=coverage,
     )
 
 
-def _prepared_rows(folder: Path, schema: Schema, coverage: Coverage) -> tuple[Tensor, Tensor]:
-    """Features and targets of one prepared group."""
+def _prepared_rows(folder: Path, schema: Schema, coverage: Coverage) -> dict[str, Tensor]:
+    """Features, targets and, if the data set has its own, split of one prepared group."""
     if isinstance(schema, TableSchema):
-        features, targets = files.read_table(folder, schema)
+        tensors = files.read_table(folder, schema)
         path = folder / files.RECORDS_CSV
     else:
         tensors = files.read_tensors(folder, "prepare")
-        features, targets = tensors["features"], tensors["targets"]
         path = folder / files.RECORDS
-    if not len(features) == len(targets) == coverage.kept:
-        what = f"holds {len(targets)} rows, {files.COVERAGE} says {coverage.kept}"
+    if any(len(tensor) != coverage.kept for tensor in tensors.values()):
+        what = f"holds {len(tensors['targets'])} rows, {files.COVERAGE} says {coverage.kept}"
         raise files.damaged(path, what, "prepare")
-    return features, targets
+    return tensors
 
 
 def _cover(name: str, pool: _Pool, rows: Rows) -> Coverage:
@@ -119,11 +124,18 @@ def _hospital(data: DataConfig, coverage: Coverage, pool: _Pool, rows: Rows) -> 
     """The files of one hospital's folder. Raises DataError if it has too few rows."""
     enough(coverage, data.min_rows)
     targets = pool.targets.numpy()[rows]
-    test = split(coverage.hospital, targets, data.test_fraction, data.seed)
+    codes = split(
+        coverage.hospital,
+        targets,
+        data.test_fraction,
+        data.validation_fraction,
+        data.seed,
+        None if pool.published is None else pool.published.numpy()[rows],
+    )
     tensors = {
         "features": np.ascontiguousarray(pool.features.numpy()[rows]),
         "targets": targets,
-        "test": test.astype(np.uint8),
+        SPLIT: codes,
     }
     return {
         files.RECORDS: safetensors.numpy.save(tensors),

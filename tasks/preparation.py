@@ -5,6 +5,7 @@ steps of the way, offered here too.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from federated.cells import check
 from federated.config import DataConfig
 from federated.partition.natural import no_hospitals
-from federated.records import Images, Table
+from federated.records import SPLIT, Images, Table
 from federated.schema import Coverage
 from federated.validation import count_classes, enough, settle
 from tasks import hospital_files as files
@@ -70,8 +71,11 @@ def _prepare_table(
     found = []
     for name, at in groups.items():
         good = settle(name, cells, at, record.schema, least)
+        frame = good.frame
+        if record.split is not None:
+            frame = frame.assign(**{SPLIT: record.split.loc[frame.index]})
         contents = {
-            files.RECORDS_CSV: files.table_bytes(good.frame),
+            files.RECORDS_CSV: files.table_bytes(frame),
             files.QUARANTINE: files.quarantine_bytes(good.quarantine),
             files.COVERAGE: files.json_bytes(good.coverage),
         }
@@ -90,8 +94,11 @@ def _prepare_images(
         coverage = Coverage(hospital=name, rows=len(at), kept=len(at), classes=classes)
         enough(coverage, least)
         pixels = np.ascontiguousarray(record.pixels[at])
+        tensors: dict[str, NDArray[Any]] = {"features": pixels, "targets": labels}
+        if record.split is not None:
+            tensors[SPLIT] = record.split[at]
         contents = {
-            files.RECORDS: safetensors.numpy.save({"features": pixels, "targets": labels}),
+            files.RECORDS: safetensors.numpy.save(tensors),
             files.QUARANTINE: files.quarantine_bytes(()),
             files.COVERAGE: files.json_bytes(coverage),
         }

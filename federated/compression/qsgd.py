@@ -25,7 +25,7 @@ class Qsgd:
     error_feedback: bool = True
 
     def encode(self, delta: Weights, generator: torch.Generator) -> Weights:
-        """`<name>/levels`: int8, sign and level, s·|x|/scale on average; `<name>/scale`: float32."""
+        """`<name>/levels`: int8, on average s·x/scale; `<name>/scale`: float32."""
         sent: Weights = {}
         for name, tensor in delta.items():
             wide = tensor.double()

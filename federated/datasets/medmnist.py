@@ -1,7 +1,8 @@
 """MedMNIST v2, any 2-D data set at 28×28 by its published name.
 
 Yang, Shi, Wei, et al. 2023, doi 10.1038/s41597-022-01721-8; Zenodo record 10519652. The published
-train, val and test images are pooled: every hospital splits its own share anew. Names no hospitals.
+train, val and test images are pooled: every hospital splits its own share anew, or keeps them apart
+as published. Names no hospitals.
 """
 
 from __future__ import annotations
@@ -19,22 +20,26 @@ from federated import plugins, records
 from federated.datasets._medmnist_catalogue import CATALOGUE, Published
 from federated.errors import ConfigError, CorruptDataError, DataError
 from federated.schema import ImageSchema
+from federated.split import TEST, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TIMEOUT = 60.0
 _CHUNK = 1 << 20
+_PARTS = {"train": TRAIN, "val": VALIDATION, "test": TEST}
 
 
 @plugins.options
 class Medmnist:
     """name: as published, e.g. pneumoniamnist. path: a local .npz, taken as it is (no MD5 check);
-    null downloads it once. url: the folder that `<name>.npz` is downloaded from."""
+    null downloads it once. url: the folder that `<name>.npz` is downloaded from. official_split:
+    the archive's train, val and test images train, validate and test."""
 
     name: str = "pneumoniamnist"
     path: str | None = None
     url: str = "https://zenodo.org/records/10519652/files"
+    official_split: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in CATALOGUE:
@@ -59,11 +64,12 @@ class Medmnist:
             if not archive.exists():
                 _download(f"{self.url.rstrip('/')}/{self.name}.npz", archive, published.md5)
             _verify(archive, published.md5)
-        pixels, labels = _load(archive, published)
+        pixels, labels, split = _load(archive, published)
         schema = ImageSchema(
             shape=(published.channels, 28, 28), target=self.name, classes=published.classes
         )
-        return records.Images(pixels, labels, schema, None, self.files[0])
+        own = split if self.official_split else None
+        return records.Images(pixels, labels, schema, None, self.files[0], own)
 
 
 def _download(url: str, archive: Path, md5: str) -> None:
@@ -100,15 +106,17 @@ def _verify(archive: Path, md5: str) -> None:
         )
 
 
-def _load(archive: Path, published: Published) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pooled pixels uint8 [n, c, 28, 28] and labels int64 [n] of a MedMNIST archive."""
+def _load(
+    archive: Path, published: Published
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
+    """Pooled pixels uint8 [n, c, 28, 28], labels int64 [n] and split codes uint8 [n]."""
     if not archive.is_file():
         raise DataError(f"{archive}: no such file; give the right path in data.source.path")
-    parts = ("train", "val", "test")
     try:
         with np.load(archive, allow_pickle=False) as arrays:
-            pixels = np.concatenate([arrays[f"{part}_images"] for part in parts])
-            labels = np.concatenate([arrays[f"{part}_labels"] for part in parts])
+            images = [arrays[f"{part}_images"] for part in _PARTS]
+            pixels = np.concatenate(images)
+            labels = np.concatenate([arrays[f"{part}_labels"] for part in _PARTS])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{archive}: not a whole MedMNIST .npz archive ({error})") from error
     expected = (28, 28) if published.channels == 1 else (28, 28, 3)
@@ -125,4 +133,5 @@ def _load(archive: Path, published: Published) -> tuple[NDArray[np.uint8], NDArr
             f"{len(pixels)} images; is it the archive of data.source.name?"
         )
     pixels = pixels.reshape(-1, 28, 28, published.channels).transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(pixels), labels[:, 0].astype(np.int64)
+    split = np.repeat([*_PARTS.values()], [len(part) for part in images]).astype(np.uint8)
+    return np.ascontiguousarray(pixels), labels[:, 0].astype(np.int64), split

@@ -26,8 +26,14 @@ def rows(count: int, width: int, seed: int = 0) -> Split:
 
 
 def hospital(name: str, count: int = 40, width: int = 3, seed: int = 0) -> HospitalData:
-    """A hospital with `count` training rows and half as many test rows."""
-    return HospitalData(name, rows(count, width, seed), rows(count // 2 + 2, width, seed + 1))
+    """A hospital with `count` training rows, and half as many each to test and to validate."""
+    half = count // 2 + 2
+    return HospitalData(
+        hospital=name,
+        train=rows(count, width, seed),
+        test=rows(half, width, seed + 1),
+        validation=rows(half, width, seed + 2),
+    )
 
 
 def algorithm(**rules: object) -> Algorithm:

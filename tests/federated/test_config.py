@@ -84,6 +84,12 @@ def test_an_unknown_name_is_answered_with_the_nearest(override: str, expected: s
         ("run.name=7", "run.name: Input should be a valid string (got 7)"),
         ("run.rounds=0", "run.rounds: Input should be greater than or equal to 1 (got 0)"),
         ("data.test_fraction=1", "data.test_fraction: Input should be less than 1"),
+        ("data.validation_fraction=1", "data.validation_fraction: Input should be less than 1"),
+        ("data.validation_fraction=-0.1", "data.validation_fraction: Input should be greater"),
+        (
+            "data.validation_fraction=0.66",
+            "data.validation_fraction: Value error, with data.test_fraction 0.34 it leaves no rows",
+        ),
         ("data.min_rows=1", "data.min_rows: Input should be greater than or equal to 2"),
         ("data.scaling=global", "data.scaling: Input should be 'hospital', 'federated' or 'off'"),
         ("data.hospitals=cleveland", "data.hospitals: Input should be a valid tuple"),

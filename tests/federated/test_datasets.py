@@ -270,3 +270,8 @@ def test_pneumonia_mnist() -> None:
     assert record.pixels.shape == (5856, 1, 28, 28)
     assert record.schema.classes == ("normal", "pneumonia")
     assert np.bincount(record.labels).tolist() == [1583, 4273]
+    assert record.split is None
+    apart = Medmnist(path=str(PNEUMONIA), official_split=True).read(PROJECT)
+    assert apart.split is not None
+    assert np.bincount(apart.split).tolist() == [4708, 624, 524]  # training, test, validation
+    assert np.bincount(apart.labels[apart.split == 1]).tolist() == [234, 390]

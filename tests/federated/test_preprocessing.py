@@ -12,6 +12,7 @@ from federated.config import DataConfig
 from federated.preprocessing import Preprocess, encode, input_names, input_shape, to_data
 from federated.records import RawHospital
 from federated.schema import Column, Coverage, ImageSchema, TableSchema
+from federated.split import TEST, TRAIN, VALIDATION
 from federated.statistics import FeatureStatistics
 
 NAN = float("nan")
@@ -103,13 +104,14 @@ def test_one_program_serves_hospitals_with_their_own_scaling(
 
 
 def hospital(name: str, *ages: float) -> RawHospital:
-    """Training rows of the given ages with constant cholesterol 0, and one test row of age 1000."""
-    rows = torch.tensor([[2, age, 1, 0] for age in (*ages, 1000.0)], dtype=torch.float64)
+    """Training rows of the given ages with constant cholesterol 0, a test row of age 1000 and a
+    validation row of age 500."""
+    rows = torch.tensor([[2, age, 1, 0] for age in (*ages, 1000.0, 500.0)], dtype=torch.float64)
     return RawHospital(
         name=name,
         features=rows,
         targets=torch.ones(len(rows), dtype=torch.int64),
-        test=torch.tensor([False] * len(ages) + [True]),
+        split=torch.tensor([TRAIN] * len(ages) + [TEST, VALIDATION], dtype=torch.uint8),
         schema=TABLE,
         coverage=Coverage(hospital=name, rows=len(rows), kept=len(rows)),
     )
@@ -123,6 +125,7 @@ def data(scaling: str) -> DataConfig:
             "hospitals": [],
             "partition": {"name": "natural"},
             "test_fraction": 0.5,
+            "validation_fraction": 0.0,
             "min_rows": 2,
             "scaling": scaling,
             "missing_indicators": False,
@@ -145,6 +148,8 @@ def test_scaling_is_fitted_on_training_rows_only() -> None:
     _, off = to_data(both, data("off"))
     assert off[0].train.features[:, 0].tolist() == [1.0, 2.0, 2.0, 2.0, 3.0]
     assert off[0].test.features[:, 0].tolist() == [1000.0]
+    assert off[0].validation.features[:, 0].tolist() == [500.0]
+    assert off[0].validation.targets.tolist() == [1]
 
 
 def test_a_constant_column_becomes_zero_and_one_class_works() -> None:

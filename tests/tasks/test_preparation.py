@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 import yaml
 
 from federated.config import DataConfig
 from federated.errors import CorruptDataError, DataError
 from federated.preprocessing import to_data
+from federated.split import TEST, TRAIN, VALIDATION
 from tasks.preparation import load_hospital, partition, prepare
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -82,6 +84,24 @@ def test_heart_disease_from_end_to_end(tmp_path: Path) -> None:
         assert all(bool(torch.isfinite(one.train.features).all()) for one in encoded)
     _, encoded = to_data(loaded, config(scaling="hospital"))
     assert encoded[2].train.features[:, 2].abs().max() == 0  # age, trestbps, chol
+
+
+def test_validation_rows_come_from_the_training_rows(tmp_path: Path) -> None:
+    data = mine(tmp_path)
+    prepare(data, tmp_path, tmp_path / "p")
+    found = {}
+    for fraction in (0.0, 0.25):
+        partition(changed(data, validation_fraction=fraction), tmp_path / "p", tmp_path / "h")
+        found[fraction] = load_hospital(tmp_path / "h" / "south")
+    plain, held = found.values()
+    assert torch.equal(plain.test, held.test)
+    assert [int(m.sum()) for m in (plain.train, plain.test, plain.validation)] == [8, 4, 0]
+    assert [int(m.sum()) for m in (held.train, held.test, held.validation)] == [5, 4, 3]
+    _, [encoded] = to_data([held], config(scaling="hospital"))
+    assert [len(part) for part in (encoded.train, encoded.test, encoded.validation)] == [5, 4, 3]
+    assert encoded.train.features[:, 0].mean() == pytest.approx(0, abs=1e-6)
+    _, [encoded] = to_data([plain], config())
+    assert encoded.validation.features.shape == (0, encoded.train.features.shape[1])
 
 
 def test_running_again_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -257,6 +277,18 @@ def test_files_at_odds_are_named(tmp_path: Path) -> None:
         partition(data, tmp_path / "p", tmp_path / "h")
 
 
+def test_a_row_that_is_for_nothing_is_found(tmp_path: Path) -> None:
+    data = mine(tmp_path)
+    prepare(data, tmp_path, tmp_path / "p")
+    partition(data, tmp_path / "p", tmp_path / "h")
+    path = tmp_path / "h/north/records.safetensors"
+    tensors = safetensors.torch.load(path.read_bytes())
+    tensors["split"][3] = 7
+    path.write_bytes(safetensors.torch.save(tensors))
+    with pytest.raises(CorruptDataError, match=r"'north': .* neither train, test nor validate"):
+        load_hospital(tmp_path / "h/north")
+
+
 def test_nothing_prepared_and_unwritable_folders(tmp_path: Path) -> None:
     data = mine(tmp_path)
     with pytest.raises(DataError, match="run `wardround prepare` first"):
@@ -266,19 +298,38 @@ def test_nothing_prepared_and_unwritable_folders(tmp_path: Path) -> None:
         prepare(data, tmp_path, tmp_path / "file" / "p")
 
 
-def test_images_from_end_to_end(tmp_path: Path) -> None:
+def images(folder: Path, **source: Any) -> DataConfig:
+    """A made-up archive of 20 images a part, each image filled with its part's number, cut into
+    Dirichlet hospitals."""
     generator = np.random.default_rng(0)
     arrays = {}
-    for part in ("train", "val", "test"):
-        arrays[f"{part}_images"] = generator.integers(0, 256, (20, 28, 28), dtype=np.uint8)
+    for shade, part in enumerate(("train", "val", "test")):
+        noise = generator.integers(0, 80, (20, 28, 28), dtype=np.uint8)
+        arrays[f"{part}_images"] = noise + np.uint8(80 * shade)
         arrays[f"{part}_labels"] = generator.integers(0, 2, (20, 1), dtype=np.uint8)
-    np.savez(tmp_path / "made.npz", **arrays)  # type: ignore[arg-type]
-    data = config(
+    np.savez(folder / "made.npz", **arrays)  # type: ignore[arg-type]
+    return config(
         dataset="medmnist",
-        source={"name": "pneumoniamnist", "path": "made.npz"},
+        source={"name": "pneumoniamnist", "path": "made.npz", **source},
         partition={"name": "dirichlet", "min_rows": 10},
         min_rows=10,
+        hospitals=[],
     )
+
+
+def test_a_published_split_is_carried_to_the_hospitals(tmp_path: Path) -> None:
+    data = changed(images(tmp_path, official_split=True), validation_fraction=0.5)
+    prepare(data, tmp_path, tmp_path / "p")
+    names = partition(data, tmp_path / "p", tmp_path / "h")
+    loaded = [load_hospital(tmp_path / "h" / name) for name in names]
+    for code, shade in ((TRAIN, 0), (VALIDATION, 80), (TEST, 160)):
+        pixels = torch.cat([raw.features[raw.split == code] for raw in loaded])
+        assert len(pixels) == 20
+        assert shade <= int(pixels.min()) <= int(pixels.max()) < shade + 80
+
+
+def test_images_from_end_to_end(tmp_path: Path) -> None:
+    data = images(tmp_path)
     prepare(data, tmp_path, tmp_path / "p")
     names = partition(data, tmp_path / "p", tmp_path / "h")
     loaded = [load_hospital(tmp_path / "h" / name) for name in names]

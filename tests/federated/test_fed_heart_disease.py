@@ -1,0 +1,114 @@
+"""The benchmark's 740 rows and its split, against UCI's four files read independently."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.model_selection import train_test_split
+
+from federated.config import DataConfig
+from federated.datasets.fed_heart_disease import FedHeartDisease
+from federated.errors import DataError
+from federated.preprocessing import to_data
+from federated.types import Split
+from tasks.preparation import load_hospital, partition, prepare
+
+PROJECT = Path(__file__).resolve().parents[2]
+PUBLISHED = PROJECT / "../shared/data/heart"
+NAMES = {"cleveland": "cleveland", "hungary": "hungarian", "switzerland": "switzerland", "va": "va"}
+SIZES = {"cleveland": (199, 104), "hungary": (172, 89), "switzerland": (30, 16), "va": (85, 45)}
+
+
+def published(hospital: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """part → inputs [n, 13] and labels [n] of a hospital as the benchmark makes them."""
+    path = PUBLISHED / f"processed.{NAMES[hospital]}.data"
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    rows = pd.read_csv(path, header=None, na_values="?").drop(columns=[10, 11, 12]).dropna()
+    labels = (rows.pop(13) != 0).to_numpy(np.int64)
+    for column, codes in ((2, (2, 3, 4)), (6, (1, 2))):
+        cells = rows.pop(column)
+        for code in codes:
+            rows[f"{column}_{code}"] = (cells == code).astype(float)
+    inputs, counts = rows.to_numpy(np.float64), np.bincount(labels)
+    train, test = train_test_split(
+        np.arange(len(labels)),
+        test_size=1.0 - 0.66,
+        train_size=0.66,
+        random_state=43,
+        stratify=labels if counts.min() > 2 else None,
+    )
+    mean, std = inputs[train].mean(axis=0), inputs[train].std(axis=0, ddof=1)
+    inputs = (inputs - mean) / (std + 1e-9)
+    return {
+        "train": (inputs[np.sort(train)], labels[np.sort(train)]),
+        "test": (inputs[np.sort(test)], labels[np.sort(test)]),
+    }
+
+
+def config() -> DataConfig:
+    return DataConfig(
+        dataset="fed_heart_disease",
+        source={},
+        hospitals=tuple(SIZES),
+        partition={"name": "natural"},
+        test_fraction=0.1,
+        validation_fraction=0.0,
+        min_rows=20,
+        scaling="hospital",
+        missing_indicators=False,
+        seed=1,
+    )
+
+
+def test_inputs_and_split_are_the_benchmarks(tmp_path: Path) -> None:
+    prepare(config(), PROJECT, tmp_path / "prepared")
+    names = partition(config(), tmp_path / "prepared", tmp_path / "hospitals")
+    raw = [load_hospital(tmp_path / "hospitals" / name) for name in names]
+    _, encoded = to_data(raw, config())
+    assert {h.hospital: (len(h.train), len(h.test)) for h in encoded} == SIZES
+    for one in encoded:
+        expected = published(one.hospital)
+        same(one.train, *expected["train"])
+        same(one.test, *expected["test"])
+
+
+def same(rows: Split, inputs: np.ndarray, labels: np.ndarray) -> None:
+    """The same rows in the same order."""
+    assert rows.targets.tolist() == labels.tolist()
+    torch.testing.assert_close(rows.features.double(), torch.tensor(inputs), rtol=1e-6, atol=1e-6)
+
+
+HEADER = "hospital,age,sex,cp,trestbps,chol,fbs,restecg,thalach,exang,oldpeak,slope,ca,thal,num\n"
+
+
+def test_an_unknown_code_stays_and_a_row_with_a_gap_goes(tmp_path: Path) -> None:
+    cells = "50,1,{cp},120,200,0,{ecg},150,0,1.5,,,,{num}\n"
+    given = [(1, 0, 0), (4, 2, 1), (9, 1, 2), ("", 1, 0)]
+    rows = [f"va,{cells.format(cp=cp, ecg=ecg, num=num)}" for cp, ecg, num in given]
+    (tmp_path / "mine.csv").write_text(HEADER + "".join(rows))
+    frame = FedHeartDisease(path="mine.csv").read(tmp_path).frame
+    assert frame.index.tolist() == [1, 2, 3]
+    assert frame[["cp=2", "cp=3", "cp=4"]].to_numpy().tolist() == [
+        ["0", "0", "0"],
+        ["0", "0", "1"],
+        ["9", "9", "9"],
+    ]
+    assert frame[["restecg=1", "restecg=2"]].to_numpy().tolist() == [
+        ["0", "0"],
+        ["0", "1"],
+        ["1", "0"],
+    ]
+    assert frame["num"].tolist() == ["no disease", "disease", "disease"]
+
+
+def test_faults_are_named(tmp_path: Path) -> None:
+    row = "va,50,1,1,120,200,0,0,150,0,1.5,,,,1\n"
+    (tmp_path / "mine.csv").write_text(HEADER + row)
+    with pytest.raises(DataError, match=r"hospital 'va': its 1 complete rows cannot be split"):
+        FedHeartDisease(path="mine.csv").read(tmp_path)
+    (tmp_path / "mine.csv").write_text("hospital,age,num\nva,1,1\n")
+    with pytest.raises(DataError, match="there is no column 'sex', 'trestbps'"):
+        FedHeartDisease(path="mine.csv").read(tmp_path)
