@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from federated.config import EvaluationConfig
-from federated.counts import Counts, count
+from federated.counts import Counts
+from federated.objectives import Objective
 from federated.seeds import generator
 from federated.types import HospitalData, Split, Update, Weights
 
@@ -45,7 +46,7 @@ class LocalSite:
     network: nn.Module
     rule: Any
     seed: int
-    classes: int
+    objective: Objective
     resolution: EvaluationConfig
     hospital: str = field(init=False)
 
@@ -64,7 +65,7 @@ class LocalSite:
         full = self.rule.step_count(len(rows))
         drawn = generator("local", self.seed, round_, self.hospital)
         taken = full if steps is None else min(steps, full)
-        result = self.rule.train(self.network, weights, rows, taken, drawn)
+        result = self.rule.train(self.network, weights, rows, self.objective, taken, drawn)
         return Update(
             hospital=self.hospital,
             round=round_,
@@ -76,11 +77,15 @@ class LocalSite:
 
     def evaluate(self, weights: Weights) -> Counts:
         """Counts of the model `weights` over this hospital's test rows."""
-        return evaluate(self.network, weights, self.data.test, self.classes, self.resolution)
+        return evaluate(self.network, weights, self.data.test, self.objective, self.resolution)
 
 
 def evaluate(
-    network: nn.Module, weights: Weights, rows: Split, classes: int, resolution: EvaluationConfig
+    network: nn.Module,
+    weights: Weights,
+    rows: Split,
+    objective: Objective,
+    resolution: EvaluationConfig,
 ) -> Counts:
     """Counts over `rows`, with one thread and without gradients."""
     torch.set_num_threads(1)
@@ -88,5 +93,6 @@ def evaluate(
     network.eval()
     with torch.inference_mode():
         parts = [network(x) for x in torch.split(rows.features, _EVALUATION_BATCH)]
-    logits = torch.cat(parts)
-    return count(logits, rows.targets, classes, resolution.score_bins, resolution.calibration_bins)
+    return objective.count(
+        torch.cat(parts), rows.targets, resolution.score_bins, resolution.calibration_bins
+    )

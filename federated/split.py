@@ -27,7 +27,8 @@ def split(
 ) -> NDArray[np.bool_]:
     """True for the test rows, bool [n]; depends on the arguments alone.
 
-    targets: int64 [n]. Raises DataError for fewer than two rows.
+    targets: int64 [n], the class, or what else the objective stratifies by.
+    Raises DataError for fewer than two rows.
     """
     if len(targets) < 2:
         raise DataError(

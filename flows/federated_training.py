@@ -78,7 +78,7 @@ def federate(job: Job, journal: Journal, to: Recorder) -> Weights:
     """Rounds of select → train each → check → aggregate → server step → evaluate → record."""
     algorithm, rounds = job.config.algorithm.rules, job.config.run.rounds
     done, weights, state = start(job, journal, to)
-    with TrainingProgress(rounds, done) as progress:
+    with TrainingProgress(rounds, done, job.objective.reading) as progress:
         for number in range(done + 1, rounds + 1):
             cohort = select(job, number)
             updates = train_each(job, cohort, number, weights, progress)

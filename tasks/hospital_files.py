@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import safetensors
 import safetensors.torch
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from federated.errors import CorruptDataError, DataError
+from federated.objectives import objective_of
 from federated.records import RawHospital
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
 from tasks.files import write_atomic
@@ -75,16 +77,18 @@ def _remove_stale(parent: Path, names: Collection[str]) -> None:
 
 
 def read_table(folder: Path, schema: TableSchema) -> tuple[Tensor, Tensor]:
-    """Features float64 [n, F] and targets int64 [n] of a prepared `records.csv`."""
+    """Features float64 [n, F] and targets [n, ...] of a prepared `records.csv`."""
     path = _present(folder, RECORDS_CSV, "prepare")
-    types = {c.name: "float64" for c in schema.columns} | {schema.target: "int64"}
+    names, asked = [c.name for c in schema.columns], [c.name for c in schema.targets]
     try:
-        frame = pd.read_csv(path, dtype=types)
-        values = frame[[c.name for c in schema.columns]].to_numpy()
-        targets = frame[schema.target].to_numpy()
+        frame = pd.read_csv(path, dtype=dict.fromkeys([*names, *asked], "float64"))
+        values, targets = frame[names].to_numpy(), frame[asked].to_numpy()
     except (ValueError, KeyError) as error:
         raise damaged(path, "not the table that prepare wrote", "prepare") from error
-    return torch.tensor(values), torch.tensor(targets)
+    for column, cells in zip(schema.targets, targets.T, strict=True):
+        if not np.isin(cells, column.codes).all() if column.codes else np.isnan(cells).any():
+            raise damaged(path, f"{column.name} is not as prepare wrote it", "prepare")
+    return torch.tensor(values), torch.tensor(objective_of(schema).encode(targets))
 
 
 def read_tensors(folder: Path, stage: str) -> dict[str, Tensor]:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from federated.config import DataConfig
 from federated.errors import DataError
+from federated.objectives import objective_of
 from federated.plugins import nearest
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
 from federated.split import generator, split
-from federated.validation import count_classes, cover, enough
+from federated.validation import cover, enough
 from tasks import hospital_files as files
 from tasks.groups import ALL
 
@@ -49,7 +50,8 @@ def partition(
     pool = _pool(prepared, present)
     named = None if present == [ALL] else pool.groups
     drawn = generator("partition", data.seed)
-    cut = data.partitioner.assign(pool.targets.numpy(), named, drawn)
+    strata = objective_of(pool.schema).strata(pool.targets.numpy())
+    cut = data.partitioner.assign(strata, named, drawn)
     if hospital is not None:
         _require_name(hospital, sorted(cut))
         cut = {hospital: cut[hospital]}
@@ -111,7 +113,7 @@ def _cover(name: str, pool: _Pool, rows: Rows) -> Coverage:
     targets = pool.targets.numpy()[rows]
     if isinstance(pool.schema, TableSchema):
         return cover(name, pool.features.numpy()[rows], targets, pool.schema)
-    classes = count_classes(targets, pool.schema.classes)
+    classes = objective_of(pool.schema).tally(targets)
     return Coverage(hospital=name, rows=len(rows), kept=len(rows), classes=classes)
 
 
@@ -119,7 +121,8 @@ def _hospital(data: DataConfig, coverage: Coverage, pool: _Pool, rows: Rows) -> 
     """The files of one hospital's folder. Raises DataError if it has too few rows."""
     enough(coverage, data.min_rows)
     targets = pool.targets.numpy()[rows]
-    test = split(coverage.hospital, targets, data.test_fraction, data.seed)
+    strata = objective_of(pool.schema).strata(targets)
+    test = split(coverage.hospital, strata, data.test_fraction, data.seed)
     tensors = {
         "features": np.ascontiguousarray(pool.features.numpy()[rows]),
         "targets": targets,

@@ -1,7 +1,7 @@
 """What one hospital does in a round.
 
 A rule is a frozen dataclass with `step_count(rows) -> int`, the number of gradient steps of a full
-round, and `train(network, weights, rows, steps, generator) -> LocalResult`.
+round, and `train(network, weights, rows, objective, steps, generator) -> LocalResult`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from federated.types import Weights
 
 @dataclass(frozen=True)
 class LocalResult:
-    """delta: u_i over the floating tensors; loss: mean over the steps, nats per row."""
+    """delta: u_i over the floating tensors; loss: mean over the steps, in the objective's unit."""
 
     delta: Weights
     steps: int

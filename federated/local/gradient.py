@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import nn
 
 from federated.local import LocalResult
-from federated.loss import loss
+from federated.objectives import Objective
 from federated.plugins import options
 from federated.types import Split, Weights
 from federated.weights import floating
@@ -32,13 +32,14 @@ class Gradient:
         network: nn.Module,
         weights: Weights,
         rows: Split,
+        objective: Objective,
         steps: int,
         generator: torch.Generator,
     ) -> LocalResult:
         """u = -η ∇L(w) over all rows. Buffers get no update: nothing was averaged into them."""
         network.load_state_dict(weights)
         network.train()
-        value = loss(network(rows.features), rows.targets)
+        value = objective.loss(network(rows.features), rows.targets)
         names, parameters = zip(*network.named_parameters(), strict=True)
         gradients = torch.autograd.grad(value, parameters)
         delta = {name: torch.zeros_like(t) for name, t in floating(weights).items()}

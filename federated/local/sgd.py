@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from federated.local import LocalResult
-from federated.loss import loss
+from federated.objectives import Objective
 from federated.plugins import options
 from federated.types import Split, Weights
 from federated.weights import subtract
@@ -36,6 +36,7 @@ class Sgd:
         network: nn.Module,
         weights: Weights,
         rows: Split,
+        objective: Objective,
         steps: int,
         generator: torch.Generator,
     ) -> LocalResult:
@@ -46,7 +47,7 @@ class Sgd:
         total = torch.zeros((), dtype=torch.float64)
         for batch in batches(len(rows), self.batch_size or len(rows), steps, generator):
             optimiser.zero_grad()
-            value = loss(network(rows.features[batch]), rows.targets[batch])
+            value = objective.loss(network(rows.features[batch]), rows.targets[batch])
             value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             total += value.detach()

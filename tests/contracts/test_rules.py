@@ -11,14 +11,14 @@ from federated import plugins
 from federated.algorithm import PRESETS, compose
 from federated.initial import build, weights_of
 from federated.types import Split, Weights
-from tests.federated.make import rows, update
+from tests.federated.make import YES_NO, rows, update
 
 AGGREGATIONS = plugins.names("federated.aggregation")
 LOCALS = plugins.names("federated.local")
 SERVERS = plugins.names("federated.server")
 SELECTIONS = plugins.names("federated.selection")
 MODELS = plugins.names("models")
-IMAGE_MODELS = {"cnn"}
+IMAGE_MODELS = {"cnn", "resnet"}
 
 
 def made(kind: str, name: str) -> Any:
@@ -74,7 +74,9 @@ def test_local_training_is_a_function_of_its_arguments(name: str) -> None:
     def trained() -> Weights:
         drawn = torch.Generator().manual_seed(1)
         torch.manual_seed(random.randrange(2**31))  # global state must not matter
-        result: Weights = rule.train(network, weights, data, rule.step_count(20), drawn).delta
+        result: Weights = rule.train(
+            network, weights, data, YES_NO, rule.step_count(20), drawn
+        ).delta
         return result
 
     first, second = trained(), trained()
@@ -87,13 +89,13 @@ def test_local_training_is_a_function_of_its_arguments(name: str) -> None:
 @pytest.mark.parametrize("name", LOCALS)
 def test_local_training_descends_and_says_what_it_did(name: str) -> None:
     rule, data = made("local", name), rows(64, 3)
-    network = build(plugins.find("models", "logistic")(), (3,), 2, run_seed=1)
+    network = build(plugins.find("models", "logistic")(), (3,), 1, run_seed=1)
     weights = weights_of(network)
     drawn = torch.Generator().manual_seed(1)
-    first = rule.train(network, weights, data, rule.step_count(64), drawn)
+    first = rule.train(network, weights, data, YES_NO, rule.step_count(64), drawn)
     assert first.steps == rule.step_count(64)
     for _ in range(30):
-        result = rule.train(network, weights, data, rule.step_count(64), drawn)
+        result = rule.train(network, weights, data, YES_NO, rule.step_count(64), drawn)
         weights = {k: w + result.delta[k] for k, w in weights.items()}
     assert result.loss < first.loss
 
@@ -101,10 +103,10 @@ def test_local_training_descends_and_says_what_it_did(name: str) -> None:
 @pytest.mark.parametrize("name", LOCALS)
 def test_one_row_and_one_class_can_train(name: str) -> None:
     rule = made("local", name)
-    network = build(plugins.find("models", "logistic")(), (3,), 2, run_seed=1)
+    network = build(plugins.find("models", "logistic")(), (3,), 1, run_seed=1)
     data = Split(torch.ones(1, 3), torch.ones(1, dtype=torch.int64))
     drawn = torch.Generator().manual_seed(1)
-    result = rule.train(network, weights_of(network), data, rule.step_count(1), drawn)
+    result = rule.train(network, weights_of(network), data, YES_NO, rule.step_count(1), drawn)
     assert all(bool(torch.isfinite(t).all()) for t in result.delta.values())
 
 
@@ -129,15 +131,15 @@ def test_selection_is_a_seeded_subset_in_order(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("classes", [2, 3])
-def test_models_give_one_logit_for_two_classes_and_are_seeded(name: str, classes: int) -> None:
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_models_give_the_outputs_asked_for_and_are_seeded(name: str, outputs: int) -> None:
     shape = (1, 28, 28) if name in IMAGE_MODELS else (5,)
     architecture = plugins.create("models", name, {}, "model")
     state = torch.random.get_rng_state()
-    network = build(architecture, shape, classes, run_seed=1)
+    network = build(architecture, shape, outputs, run_seed=1)
     assert torch.equal(torch.random.get_rng_state(), state)
-    again, other = build(architecture, shape, classes, 1), build(architecture, shape, classes, 2)
-    assert network(torch.zeros(4, *shape)).shape == (4, 1 if classes == 2 else classes)
+    again, other = build(architecture, shape, outputs, 1), build(architecture, shape, outputs, 2)
+    assert network(torch.zeros(4, *shape)).shape == (4, outputs)
     first, same, differs = (next(n.parameters()) for n in (network, again, other))
     assert torch.equal(first, same)
     assert not torch.equal(first, differs)

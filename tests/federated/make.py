@@ -4,9 +4,24 @@ import numpy as np
 import torch
 
 from federated.config import EvaluationConfig
+from federated.objectives.classification import ClassCounts, Classification
 from federated.site import LocalSite
 from federated.types import HospitalData, Split, Update, Weights
 from models.logistic import Logistic
+
+YES_NO = Classification(("no", "yes"))
+
+
+def of_classes(classes: int) -> Classification:
+    """The objective of so many classes."""
+    return Classification(tuple(str(c) for c in range(classes)))
+
+
+def count(
+    logits: torch.Tensor, targets: torch.Tensor, classes: int, score_bins: int, bins: int
+) -> ClassCounts:
+    """Counts of so many classes; bins: of the calibration."""
+    return of_classes(classes).count(logits, targets, score_bins, bins)
 
 
 def rows(count: int, width: int, seed: int = 0) -> Split:
@@ -27,10 +42,10 @@ def site(name: str, rule: object, count: int = 40, width: int = 3, seed: int = 0
     """A site with a logistic model."""
     return LocalSite(
         data=hospital(name, count, width, seed),
-        network=Logistic().build((width,), 2),
+        network=Logistic().build((width,), 1),
         rule=rule,
         seed=7,
-        classes=2,
+        objective=YES_NO,
         resolution=EvaluationConfig(score_bins=1000, calibration_bins=15),
     )
 

@@ -16,7 +16,7 @@ from federated.local.sgd import Sgd, batches
 from federated.server.sgd import Sgd as ServerSgd
 from federated.site import LocalSite
 from federated.types import Weights
-from tests.federated.make import site
+from tests.federated.make import YES_NO, site
 
 LR = 0.3
 
@@ -102,7 +102,7 @@ def test_mini_batches_against_numpy() -> None:
     for batch in order:
         local = local - LR * numpy_gradient(local[:-1], local[-1], x[batch], y[batch])
     rows, drawn = one.data.train, torch.Generator().manual_seed(3)
-    result = rule.train(one.network, weights, rows, rule.step_count(20), drawn)
+    result = rule.train(one.network, weights, rows, YES_NO, rule.step_count(20), drawn)
     assert result.steps == 6
     got = flat(weights) + np.append(
         result.delta["1.weight"].double().numpy().ravel(), result.delta["1.bias"].double()
