@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from federated.errors import DataError
+from federated.objectives import objective_of
 from federated.schema import Column, TableSchema
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ class Cells:
     """Raw rows as numbers, and what is wrong with them.
 
     rows: int64 [n], raw row numbers. values: float64 [n, F], NaN where missing or no number.
-    present: bool [n, F], False where missing. targets: int64 [n], class index or -1.
+    present: bool [n, F], False where missing. targets: as the objective has them, [n] or [n, k];
+    class -1 or NaN for none.
     broken: position 0 … n-1 → column → the first rule it breaks.
     absent: column → why it is set aside at every hospital.
     """
@@ -32,7 +35,7 @@ class Cells:
     rows: NDArray[np.int64]
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]
     broken: dict[int, dict[str, str]]
     absent: dict[str, str]
 
@@ -40,12 +43,13 @@ class Cells:
 def check(frame: pd.DataFrame, schema: TableSchema) -> Cells:
     """Judge raw rows cell by cell; frame's index is the unique row number.
 
-    Raises DataError if there is no target column.
+    Raises DataError if a target column is absent.
     """
     from pandera.errors import SchemaErrors
 
-    if schema.target not in frame:
-        raise DataError(f"there is no target column {schema.target!r}; name it in data.source")
+    for column in schema.targets:
+        if column.name not in frame:
+            raise DataError(f"there is no target column {column.name!r}; name it in data.source")
     broken: dict[int, dict[str, str]] = {}
     absent: dict[str, str] = {}
     try:
@@ -61,9 +65,9 @@ def check(frame: pd.DataFrame, schema: TableSchema) -> Cells:
             broken.setdefault(int(position), {}).setdefault(str(column), reason)
     return Cells(
         rows=frame.index.to_numpy(dtype=np.int64),
-        values=_values(frame, schema),
+        values=_values(frame, schema.columns),
         present=frame.reindex(columns=[c.name for c in schema.columns]).notna().to_numpy(),
-        targets=_targets(frame, schema),
+        targets=objective_of(schema).encode(_values(frame, schema.targets)),
         broken=broken,
         absent=absent,
     )
@@ -89,18 +93,12 @@ def numbers(cells: Series, column: Column) -> Series:
     return values.where(np.isfinite(values))
 
 
-def _values(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.float64]:
-    values = np.full((len(frame), len(schema.columns)), np.nan)
-    for i, column in enumerate(schema.columns):
+def _values(frame: pd.DataFrame, columns: Sequence[Column]) -> NDArray[np.float64]:
+    values = np.full((len(frame), len(columns)), np.nan)
+    for i, column in enumerate(columns):
         if column.name in frame:
             values[:, i] = numbers(frame[column.name], column)
     return values
-
-
-def _targets(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.int64]:
-    index = {name: i for i, name in enumerate(schema.classes)}
-    found = frame[schema.target].astype("str").map(index).fillna(-1)
-    return np.asarray(found, dtype=np.int64)
 
 
 @lru_cache(maxsize=8)
@@ -108,9 +106,8 @@ def rules(schema: TableSchema) -> pandera.DataFrameSchema:
     """The schema as pandera's: extra and absent columns are failures, missing cells are not."""
     import pandera.pandas as pandera
 
-    target = pandera.Check.isin(schema.classes, error=f"not one of {', '.join(schema.classes)}")
     columns = {c.name: pandera.Column(checks=_checks(c), nullable=True) for c in schema.columns}
-    columns[schema.target] = pandera.Column(checks=target, nullable=False)
+    columns |= {c.name: pandera.Column(checks=_checks(c), nullable=False) for c in schema.targets}
     return pandera.DataFrameSchema(columns, strict=True)
 
 

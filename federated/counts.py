@@ -2,191 +2,102 @@
 
 Integers add in any order to the same bits, so the overall metrics need no row to travel and do
 not depend on which hospital answers first. Sums of real numbers are kept as fixed point: the
-float64 sum over one hospital's rows, times 2^32, rounded to nearest.
+float64 sum over one hospital's rows, times 2^32, rounded to nearest. What is counted is the
+objective's choice (`federated/objectives/`).
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from federated.curves import Curve
 from federated.errors import DataError
-from federated.loss import loss, probabilities
-from federated.schema import outputs
-
-Ints = NDArray[np.int64]
-ONE = 2**32
-"""1.0 in fixed point."""
+from federated.histograms import ONE, Ints
+from federated.metrics import Metrics, Reading
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
-    """Counts over some rows, for C classes, B score bins and M calibration bins.
+class Counts(ABC):
+    """Counts over some rows; every field is a whole number or an int64 array, and adds up.
 
-    rows: number of rows; loss, brier: fixed-point sums over the rows.
-    confusion: [C, C], row true class, column predicted class.
-    scores: [K', 2, B], rows by P(class), [:, 1] those of the class and [:, 0] the others. Two
-        classes: K' = 1, class 1; more: K' = C, one against the rest. Bin b is [b/B, (b+1)/B).
-    calibration: [3, M]: rows, fixed-point sum of confidence, and hits per bin of confidence. Two
-        classes: P(class 1), hit if class 1; more: the top class's P, hit if right (Guo et al.
-        2017, arXiv:1706.04599).
+    arrays: the fields that are arrays, and their dimensions. signed: those that may be negative.
     """
+
+    reading: ClassVar[Reading]
+    arrays: ClassVar[Mapping[str, int]] = {}
+    signed: ClassVar[frozenset[str]] = frozenset()
 
     rows: int
-    loss: int
-    brier: int
-    confusion: Ints
-    scores: Ints
-    calibration: Ints
 
-    @property
-    def classes(self) -> int:
-        """Number of classes C."""
-        return len(self.confusion)
+    @abstractmethod
+    def consistent(self) -> bool:
+        """Do shapes and totals agree?"""
 
+    @abstractmethod
+    def metrics(self) -> Metrics:
+        """All metrics of the rows counted; what is undefined is None, never 0, 1 or NaN."""
 
-def count(
-    logits: Tensor, targets: Tensor, classes: int, score_bins: int, calibration_bins: int
-) -> Counts:
-    """Counts of logits [n, K] (K = 1 for two classes, else C) against targets int64 [n].
+    def curve(self) -> Curve:
+        """The curves of the rows counted; empty for questions that have none."""
+        return Curve(roc=(), calibration=())
 
-    Class 1 of two is predicted where its logit is above 0. Computed in float64.
-    Raises ValueError for non-finite logits, a class out of range, or shapes that do not fit.
-    """
-    _check(logits, targets, classes)
-    wide = logits.detach().to("cpu", torch.float64)
-    truth = targets.detach().cpu()
-    chance, true = probabilities(wide).numpy(), truth.numpy()
-    predicted = chance.argmax(axis=1) if classes > 2 else (wide.numpy()[:, 0] > 0).astype(np.int64)
-    pairs = np.bincount(true * classes + predicted, minlength=classes**2)
-    is_class = true[:, None] == np.arange(classes)
-    if classes == 2:
-        chance, is_class = chance[:, 1:], is_class[:, 1:]
-        confidence, hit = chance[:, 0], is_class[:, 0]
-    else:
-        confidence, hit = chance.max(axis=1), predicted == true
-    return Counts(
-        rows=len(true),
-        loss=_fixed(float(loss(wide, truth, reduction="sum")), "loss"),
-        brier=_fixed(float(np.square(chance - is_class).sum()), "Brier score"),
-        confusion=pairs.reshape(classes, classes),
-        scores=_scores(chance, is_class, score_bins),
-        calibration=_calibration(confidence, hit, calibration_bins),
-    )
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Counts from their fields. Raises DataError where they contradict themselves."""
+        names = {f.name for f in fields(cls)}
+        if set(values) != names:
+            raise DataError(f"counts: expected {sorted(names)}, got {sorted(values)}")
+        checked: dict[str, Any] = {
+            name: _array(name, values[name], cls.arrays[name])
+            if name in cls.arrays
+            else _whole(name, values[name], signed=name in cls.signed)
+            for name in names
+        }
+        counts = cls(**checked)
+        if not counts.consistent():
+            raise DataError("counts: shapes or totals contradict each other")
+        return counts
 
 
-def merge(parts: Sequence[Counts]) -> Counts:
+_C = TypeVar("_C", bound=Counts)
+
+
+def merge(parts: Sequence[_C]) -> _C:
     """The counts of all parts' rows together, the same bits in any order.
 
-    Raises ValueError for no parts, or parts with other classes or bins.
+    Raises ValueError for no parts, or parts of another kind, with other classes or bins.
     """
     if not parts:
         raise ValueError("no counts to merge")
-    shapes = {(p.confusion.shape, p.scores.shape, p.calibration.shape) for p in parts}
+    kind = type(parts[0])
+    shapes = {(type(p), *(getattr(p, name).shape for name in kind.arrays)) for p in parts}
     if len(shapes) > 1:
-        raise ValueError(f"counts differ in classes or bins: {sorted(shapes)}")
-    return Counts(
-        rows=sum(p.rows for p in parts),
-        loss=sum(p.loss for p in parts),
-        brier=sum(p.brier for p in parts),
-        confusion=np.sum([p.confusion for p in parts], axis=0),
-        scores=np.sum([p.scores for p in parts], axis=0),
-        calibration=np.sum([p.calibration for p in parts], axis=0),
-    )
+        raise ValueError(f"counts differ in kind, classes or bins: {sorted(map(str, shapes))}")
+    each = {f.name: [getattr(p, f.name) for p in parts] for f in fields(kind)}
+    return kind(**{n: np.sum(v, axis=0) if n in kind.arrays else sum(v) for n, v in each.items()})
 
 
 def to_dict(counts: Counts) -> dict[str, Any]:
-    """Plain integers and nested lists, for JSON."""
-    values = {f.name: getattr(counts, f.name) for f in fields(Counts)}
-    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+    """The kind, plain integers and nested lists, for JSON."""
+    values = {f.name: getattr(counts, f.name) for f in fields(counts)}
+    plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+    return {"kind": counts.reading.kind} | plain
 
 
-def from_dict(values: Mapping[str, Any]) -> Counts:
-    """Counts from `to_dict`'s form. Raises DataError where it is not one, or contradicts itself."""
-    names = {f.name for f in fields(Counts)}
-    if set(values) != names:
-        raise DataError(f"counts: expected {sorted(names)}, got {sorted(values)}")
-    counts = Counts(
-        rows=_whole("rows", values["rows"]),
-        loss=_whole("loss", values["loss"]),
-        brier=_whole("brier", values["brier"]),
-        confusion=_array("confusion", values["confusion"], 2),
-        scores=_array("scores", values["scores"], 3),
-        calibration=_array("calibration", values["calibration"], 2),
-    )
-    if not _consistent(counts):
-        raise DataError("counts: shapes or totals contradict each other")
-    return counts
-
-
-def _consistent(counts: Counts) -> bool:
-    """Do shapes and totals agree?"""
-    classes = counts.classes
-    groups = 1 if classes == 2 else classes
-    if classes < 2 or counts.confusion.shape != (classes, classes):
-        return False
-    if counts.scores.shape[:2] != (groups, 2) or len(counts.calibration) != 3:
-        return False
-    rows, _, hits = counts.calibration
-    of_class = counts.confusion.sum(axis=1)[-groups:]
-    return bool(
-        counts.confusion.sum() == rows.sum() == counts.rows
-        and (counts.scores.sum(axis=(1, 2)) == counts.rows).all()
-        and (counts.scores[:, 1].sum(axis=1) == of_class).all()
-        and (hits <= rows).all()
-    )
-
-
-def _check(logits: Tensor, targets: Tensor, classes: int) -> None:
-    if classes < 2 or logits.shape != (len(targets), outputs(classes)) or targets.ndim != 1:
-        shapes = f"logits {tuple(logits.shape)}, targets {tuple(targets.shape)}"
-        raise ValueError(f"{shapes}: expected ({len(targets)}, K) and {classes} classes")
-    if not bool(torch.isfinite(logits).all()):
-        raise ValueError("the model's logits are not finite (NaN or infinity)")
-    if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < classes:
-        raise ValueError(f"a target is not a class index in 0 … {classes - 1}")
-
-
-def _fixed(value: float, what: str) -> int:
-    """`value` in fixed point, rounded to nearest."""
+def fixed(value: float, what: str) -> int:
+    """`value` in fixed point, rounded to nearest. Raises ValueError naming `what` if not finite."""
     if not math.isfinite(value * ONE):
         raise ValueError(f"the {what} is not finite")
     return round(value * ONE)
 
 
-def _bins(values: NDArray[np.float64], bins: int) -> Ints:
-    """The bin of every value in 0 … 1, as index; 1.0 is in the last."""
-    return np.minimum((values * bins).astype(np.int64), bins - 1)
-
-
-def _scores(chance: NDArray[np.float64], is_class: NDArray[np.bool_], bins: int) -> Ints:
-    """[n, K'] probabilities → histograms [K', 2, B]."""
-    groups = chance.shape[1]
-    index = (np.arange(groups) * 2 + is_class) * bins + _bins(chance, bins)
-    return np.bincount(index.ravel(), minlength=groups * 2 * bins).reshape(groups, 2, bins)
-
-
-def _calibration(confidence: NDArray[np.float64], hit: NDArray[np.bool_], bins: int) -> Ints:
-    """[n] confidences and hits → [3, M]: rows, fixed-point confidence, hits."""
-    index = _bins(confidence, bins)
-    summed = np.bincount(index, weights=confidence, minlength=bins)
-    return np.stack(
-        [
-            np.bincount(index, minlength=bins),
-            np.rint(summed * ONE).astype(np.int64),
-            np.bincount(index[hit], minlength=bins),
-        ]
-    )
-
-
-def _whole(name: str, value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise DataError(f"counts: {name} is not a whole number ≥ 0")
+def _whole(name: str, value: object, *, signed: bool) -> int:
+    if type(value) is not int or (value < 0 and not signed):
+        raise DataError(f"counts: {name} is not a whole number{'' if signed else ' ≥ 0'}")
     return value
 
 

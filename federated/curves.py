@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.counts import ONE, Counts, Ints
+from federated.histograms import ONE, Ints
 from federated.schema import Record
 
 Points = tuple[tuple[float, float], ...]
@@ -19,16 +19,23 @@ class Calibration(Record):
     rows: int
 
 
-def roc_points(counts: Counts) -> Points:
+class Curve(Record):
+    """ROC points (empty where undefined) and calibration bins over some test rows."""
+
+    roc: Points
+    calibration: tuple[Calibration, ...]
+
+
+def roc_points(scores: Ints) -> Points:
     """(false positive rate, true positive rate) from (0, 0) to (1, 1); empty where undefined.
 
-    Corners only. More than two classes: the mean of the one-against-the-rest curves that are
-    defined, on a grid of 101 false positive rates.
+    scores: int64 [K', 2, B], see `histograms.score_bins`. Corners only. K' > 1: the mean of the
+    one-against-the-rest curves that are defined, on a grid of 101 false positive rates.
     """
-    curves = [_curve(neg, pos) for neg, pos in counts.scores if neg.sum() and pos.sum()]
+    curves = [_curve(neg, pos) for neg, pos in scores if neg.sum() and pos.sum()]
     if not curves:
         return ()
-    if counts.classes == 2:
+    if len(scores) == 1:
         return _points(*curves[0])
     grid = np.linspace(0, 1, _GRID)
     mean = np.mean([np.interp(grid, x, y) for x, y in curves], axis=0)
@@ -36,15 +43,15 @@ def roc_points(counts: Counts) -> Points:
     return _points(grid, mean)
 
 
-def calibration_points(counts: Counts) -> tuple[Calibration, ...]:
-    """The calibration bins that hold rows, from low confidence to high."""
+def calibration_points(calibration: Ints) -> tuple[Calibration, ...]:
+    """The bins [3, M] that hold rows, from low confidence to high."""
     return tuple(
         Calibration(
             confidence=round(int(total) / (int(rows) * ONE), _DIGITS),
             observed=round(int(hits) / int(rows), _DIGITS),
             rows=int(rows),
         )
-        for rows, total, hits in counts.calibration.T
+        for rows, total, hits in calibration.T
         if rows
     )
 

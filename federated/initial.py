@@ -9,11 +9,11 @@ from federated.seeds import seed
 from federated.types import Weights
 
 
-def build(architecture: Any, inputs: tuple[int, ...], classes: int, run_seed: int) -> nn.Module:
+def build(architecture: Any, inputs: tuple[int, ...], outputs: int, run_seed: int) -> nn.Module:
     """The network with its seeded initial weights; torch's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed("initial weights", run_seed))
-        network: nn.Module = architecture.build(inputs, classes)
+        network: nn.Module = architecture.build(inputs, outputs)
     return network
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from federated.errors import DataError
 from federated.split import TEST, TRAIN, VALIDATION
@@ -24,8 +24,8 @@ SPLIT = "split"
 class Table:
     """Raw rows as they stand in a file, nothing checked yet.
 
-    frame: raw cells, index = row number (1 is the first row below the header); the target's
-        cells are the schema's class names, or whatever else the file holds.
+    frame: raw cells, index = row number (1 is the first row below the header); a class's cells
+        are the schema's class names, or whatever else the file holds.
     hospitals: hospital of each row (same index), or None if the data set names none.
     source: the file or package the rows come from, for messages.
     split: the data set's own split, if it was published with one: what each row is for, codes of
@@ -46,14 +46,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Images:
-    """Raw images. pixels: uint8 [n, c, h, w]; labels: int64 [n]; hospitals: str [n] or None.
+    """Raw images. pixels: uint8 [n, c, h, w]; labels: their targets; hospitals: str [n] or None.
 
     split: the data set's own split, if it was published with one: codes of `federated.split`,
         uint8 [n].
     """
 
     pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     schema: ImageSchema
     hospitals: NDArray[np.str_] | None
     source: str
@@ -65,7 +65,7 @@ class RawHospital:
     """One hospital's checked rows before any scaling.
 
     features: float64 [n, F] with NaN for missing, or uint8 [n, c, h, w].
-    targets: int64 [n], class index.
+    targets: as `Split` has them.
     split: uint8 [n], what each row is for (`federated.split`: TRAIN, TEST or VALIDATION).
     """
 

@@ -1,14 +1,19 @@
 """The typed results of a run: what `reports/` holds, without time, run id or path."""
 
-from pydantic import ConfigDict, Field, JsonValue
+from typing import Annotated
 
-from federated.counts import Counts
-from federated.curves import Calibration, Points, calibration_points, roc_points
-from federated.metrics import METRICS, Metrics, Worst, summary
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
+
+from federated.curves import Curve
+from federated.metrics import Measured, Metrics, Reading, Worst, summary
+from federated.objectives import reading_of
 from federated.schema import Coverage, Record
 
 ALL = "global"
 """The name under which figures over all hospitals together stand beside the hospitals'."""
+
+
+_USUAL = "classification"
 
 
 class Aliased(Record):
@@ -24,9 +29,18 @@ class Examples(Record):
     test: int
 
 
+def _known(kind: str) -> str:
+    reading_of(kind)
+    return kind
+
+
 class RunFacts(Record):
     """What was trained, on whose data, by which rules."""
 
+    objective: Annotated[str, AfterValidator(_known)] = Field(
+        default=_USUAL, exclude_if=_USUAL.__eq__
+    )
+    """Kind of the question (`federated/objectives/`); left out of the file if it is usual."""
     dataset: str
     partition: str
     model: str
@@ -82,12 +96,10 @@ class Results(Aliased):
     baselines: Baselines
     run: RunFacts
 
-
-class Curve(Record):
-    """ROC points (empty where undefined) and calibration bins over some test rows."""
-
-    roc: Points
-    calibration: tuple[Calibration, ...]
+    @property
+    def reading(self) -> Reading:
+        """How the figures are read."""
+        return reading_of(self.run.objective)
 
 
 class Curves(Aliased):
@@ -98,27 +110,19 @@ class Curves(Aliased):
     coverage: dict[str, Coverage]
 
 
-class RoundRow(Record):
+class RoundRow(Measured):
     """A line of rounds.csv: the global model after a round, at one hospital or at all."""
 
     round: int
     hospital: str
     train_loss: float | None
-    loss: float | None
-    accuracy: float | None
-    balanced_accuracy: float | None
-    auroc: float | None
-    auprc: float | None
-    f1: float | None
-    brier: float | None
-    ece: float | None
 
 
 def results(
     overall: Metrics, hospitals: dict[str, Metrics], baselines: Baselines, run: RunFacts
 ) -> Results:
     """Results with the differences between hospitals worked out."""
-    between = summary(hospitals)
+    between = summary(hospitals, reading_of(run.objective).measures)
     return Results(
         overall=overall,
         hospitals=hospitals,
@@ -130,17 +134,12 @@ def results(
     )
 
 
-def alone(hospitals: dict[str, Metrics], overall: Metrics) -> Alone:
+def alone(hospitals: dict[str, Metrics], overall: Metrics, reading: Reading) -> Alone:
     """The baseline of hospitals alone, with its means."""
-    return Alone(hospitals=hospitals, all=overall, mean=summary(hospitals).mean)
-
-
-def curve(counts: Counts) -> Curve:
-    """Both curves of the rows counted."""
-    return Curve(roc=roc_points(counts), calibration=calibration_points(counts))
+    mean = summary(hospitals, reading.measures).mean
+    return Alone(hospitals=hospitals, all=overall, mean=mean)
 
 
 def round_row(round_: int, hospital: str, train_loss: float | None, found: Metrics) -> RoundRow:
     """A line of rounds.csv. train_loss: None where the hospital did not train."""
-    values = {m.name: getattr(found, m.name) for m in METRICS}
-    return RoundRow(round=round_, hospital=hospital, train_loss=train_loss, **values)
+    return RoundRow(round=round_, hospital=hospital, train_loss=train_loss, **found.values)

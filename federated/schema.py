@@ -4,9 +4,17 @@ A schema is public: types, units, ranges and codes, never a row. It is written a
 every hospital's records, so that a hospital's folder explains itself.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    model_serializer,
+    model_validator,
+)
 
 from federated.errors import DataError
 
@@ -39,22 +47,94 @@ class Column(Record):
         return len(self.codes) if self.kind == "categorical" else 1
 
 
-class TableSchema(Record):
-    """A table of numbers: columns in order, then the target's classes by index."""
+class Labels(Record):
+    """Several yes/no questions of one row, each a 0/1 column of its own."""
+
+    kind: Literal["labels"] = "labels"
+    names: tuple[str, ...] = Field(min_length=2)
+
+    def columns(self, target: str) -> tuple[Column, ...]:
+        """One binary column a label."""
+        return tuple(_flag(name) for name in self.names)
+
+
+class Value(Record):
+    """A number: the target's own column, with its unit and allowed range."""
+
+    kind: Literal["value"] = "value"
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+    def columns(self, target: str) -> tuple[Column, ...]:
+        """The one numeric column."""
+        return (Column(name=target, kind="numeric", unit=self.unit, low=self.low, high=self.high),)
+
+
+class Survival(Record):
+    """Time until an event or until the last that is known of a patient (event 0: censored)."""
+
+    kind: Literal["survival"] = "survival"
+    time: str
+    event: str
+    unit: str = ""
+
+    def columns(self, target: str) -> tuple[Column, ...]:
+        """The time ≥ 0, then the event as 0 or 1."""
+        return Column(name=self.time, kind="numeric", unit=self.unit, low=0), _flag(self.event)
+
+
+def _flag(name: str) -> Column:
+    return Column(name=name, kind="binary", codes=(0, 1))
+
+
+Question = Annotated[Labels | Value | Survival, Field(discriminator="kind")]
+
+
+class _Asking(Record):
+    """What is predicted: one of `classes`, or what `question` says if there are no classes.
+
+    JSON leaves out the one of the two that is empty.
+    """
+
+    target: str
+    classes: tuple[str, ...] = ()
+    question: Question | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.classes) == (self.question is not None):
+            raise ValueError("a schema has either classes or a question")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _last_without_the_empty(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values = plain(self)
+        asked = ("target", "question" if self.question else "classes")
+        others = {k: v for k, v in values.items() if k not in _Asking.model_fields}
+        return others | {name: values[name] for name in asked}
+
+    @property
+    def targets(self) -> tuple[Column, ...]:
+        """The raw columns behind the target; of classes one, coded 0 … C-1."""
+        if self.question is not None:
+            return self.question.columns(self.target)
+        codes = tuple(float(code) for code in range(len(self.classes)))
+        return (Column(name=self.target, kind="categorical", codes=codes, labels=self.classes),)
+
+
+class TableSchema(_Asking):
+    """A table of numbers: columns in order, then what is predicted from them."""
 
     kind: Literal["table"] = "table"
     columns: tuple[Column, ...]
-    target: str
-    classes: tuple[str, ...]
 
 
-class ImageSchema(Record):
-    """Images of uint8 pixels, shape (channels, height, width)."""
+class ImageSchema(_Asking):
+    """Images of uint8 pixels, shape (channels, height, width), and what is predicted from them."""
 
     kind: Literal["images"] = "images"
     shape: tuple[int, int, int]
-    target: str
-    classes: tuple[str, ...]
 
 
 Schema = Annotated[TableSchema | ImageSchema, Field(discriminator="kind")]
@@ -67,11 +147,6 @@ def parse_schema(text: str, where: str) -> TableSchema | ImageSchema:
         return _SCHEMA.validate_json(text)
     except ValueError as error:
         raise DataError(f"{where}: not a valid schema: {error}") from error
-
-
-def outputs(classes: int) -> int:
-    """How many logits a model needs: one for a yes/no question, else one a class."""
-    return 1 if classes == 2 else classes
 
 
 class Coverage(Record):
@@ -89,4 +164,4 @@ class Coverage(Record):
     constant: tuple[str, ...] = ()
     """columns with a single value (or none) among the rows kept."""
     classes: dict[str, int] = {}
-    """class → rows kept."""
+    """class (or label, or what else the objective counts) → rows kept."""

@@ -5,7 +5,7 @@
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from federated.compression import compress, size
 from federated.config import EvaluationConfig
 from federated.counts import Counts
 from federated.local import LocalTask
+from federated.objectives import Objective
 from federated.seeds import generator
 from federated.types import HospitalData, Order, Split, Trained, Update, Weights
 from federated.weights import floating
@@ -61,7 +62,7 @@ class LocalSite:
     network: nn.Module
     algorithm: Algorithm
     seed: int
-    objective: Any
+    objective: Objective
     resolution: EvaluationConfig
     hospital: str = field(init=False)
     own: frozenset[str] = field(init=False)

@@ -41,9 +41,10 @@ def split(
 ) -> Codes:
     """What each row is for; depends on the arguments alone.
 
-    targets: int64 [n]. published: codes that came with the data set. They are kept, and validation
-    rows are drawn only where they hold none. Raises DataError for fewer than two rows, and for
-    published codes without a training or a test row.
+    targets: int64 [n], the class, or what else the objective stratifies by. published: codes that
+    came with the data set. They are kept, and validation rows are drawn only where they hold none.
+    Raises DataError for fewer than two rows, and for published codes without a training or a test
+    row.
     """
     rows = len(targets)
     if rows < 2:

@@ -14,7 +14,8 @@ class Split:
     """Model-ready rows of one hospital.
 
     features: float32 [n, ...], finite.
-    targets: int64 [n], class index in 0 … classes-1.
+    targets: classes int64 [n], index; labels float64 [n, L], 0 or 1; a value float64 [n]; survival
+        float64 [n, 2], time and event (`federated/objectives/`).
     """
 
     features: Tensor

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from federated.cells import Cells, check
 from federated.errors import DataError
+from federated.objectives import objective_of
 from federated.schema import Coverage, TableSchema
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Validated:
-    """frame: float64 columns in the schema's order, then the target as int64 class index;
+    """frame: float64 columns in the schema's order, then the target's (a class as int64 index);
     index = raw row number. quarantine: (row number, "column: rule"), ordered."""
 
     frame: pd.DataFrame
@@ -64,9 +65,9 @@ def settle(
     enough(coverage, min_rows)
     frame = pd.DataFrame(values, index=cells.rows[kept], columns=[c.name for c in schema.columns])
     quarantine = sorted((int(cells.rows[i]), why) for i, found in bad.items() for why in found)
-    return Validated(
-        frame.assign(**{schema.target: cells.targets[kept]}), tuple(quarantine), coverage
-    )
+    each = cells.targets[kept].reshape(len(kept), -1).T
+    targets = {c.name: column for c, column in zip(schema.targets, each, strict=True)}
+    return Validated(frame.assign(**targets), tuple(quarantine), coverage)
 
 
 def _mostly_broken(
@@ -96,9 +97,9 @@ def enough(coverage: Coverage, min_rows: int) -> None:
 
 
 def cover(
-    hospital: str, values: NDArray[np.float64], targets: NDArray[np.int64], schema: TableSchema
+    hospital: str, values: NDArray[np.float64], targets: NDArray[Any], schema: TableSchema
 ) -> Coverage:
-    """Counts over clean rows. values: float64 [n, F] with NaN for missing; targets: int64 [n]."""
+    """Counts over clean rows. values: float64 [n, F] with NaN for missing; targets: [n, ...]."""
     missing = np.isnan(values)
     low = np.where(missing, np.inf, values).min(axis=0, initial=np.inf)
     high = np.where(missing, -np.inf, values).max(axis=0, initial=-np.inf)
@@ -110,11 +111,5 @@ def cover(
         kept=len(values),
         missing={name: gaps for name, gaps, _ in found if gaps},
         constant=tuple(name for name, _, one in found if one),
-        classes=count_classes(targets, schema.classes),
+        classes=objective_of(schema).tally(targets),
     )
-
-
-def count_classes(targets: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, int]:
-    """class → rows of it, in the schema's order."""
-    counts = np.bincount(targets, minlength=len(classes))
-    return {name: int(count) for name, count in zip(classes, counts, strict=True)}

@@ -81,7 +81,7 @@ def federate(job: Job, journal: Journal, to: Recorder) -> Standing:
     algorithm, rounds = job.config.algorithm.rules, job.config.run.rounds
     sites = list(job.sites.values())
     now = start(job, journal, to)
-    with TrainingProgress(rounds, now.round) as progress:
+    with TrainingProgress(rounds, now.round, job.objective.reading) as progress:
         for number in range(now.round + 1, rounds + 1):
             cohort = select(job, number, now)
             trained = train_each(job, cohort, order(job, number, now), now, progress)

@@ -1,6 +1,8 @@
-"""Architectures: one file each, a frozen dataclass of options with `build(inputs, classes)`.
+"""Architectures: one file each, a frozen dataclass of options with `build(inputs, outputs)`.
 
-`inputs` is the shape of one encoded row, `classes` the number of classes; the module maps
-float32 [n, *inputs] to logits [n, K], K = 1 for a yes/no question (see `federated.schema.outputs`).
+`inputs` is the shape of one encoded row, `outputs` how many numbers the objective asks of it
+(`federated/objectives/`): one for a yes/no question, a value or a hazard, else one a class or
+label.
+The module maps float32 [n, *inputs] to [n, outputs].
 Code only: weights live in the journal and in MLflow.
 """

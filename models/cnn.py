@@ -9,15 +9,14 @@ from torch import nn
 
 from federated.errors import ConfigError
 from federated.plugins import options
-from federated.schema import outputs
 
 
 @options
 class Cnn:
     """No options."""
 
-    def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
-        """[n, channels, 28, 28] → logits [n, K]. Raises ConfigError for other images."""
+    def build(self, inputs: tuple[int, ...], outputs: int) -> nn.Module:
+        """[n, channels, 28, 28] → [n, outputs]. Raises ConfigError for other images."""
         if len(inputs) != 3 or inputs[1:] != (28, 28):
             shape = "×".join(map(str, inputs))
             raise ConfigError(
@@ -34,5 +33,5 @@ class Cnn:
             nn.Flatten(),  # [n, 320]
             nn.Linear(320, 50),
             nn.ReLU(),
-            nn.Linear(50, outputs(classes)),
+            nn.Linear(50, outputs),
         )

@@ -8,7 +8,6 @@ from pydantic import Field
 from torch import nn
 
 from federated.plugins import options
-from federated.schema import outputs
 
 
 @options
@@ -17,10 +16,10 @@ class Mlp:
 
     hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = (32,)
 
-    def build(self, inputs: tuple[int, ...], classes: int) -> nn.Module:
-        """[n, *inputs] → logits [n, K]."""
+    def build(self, inputs: tuple[int, ...], outputs: int) -> nn.Module:
+        """[n, *inputs] → [n, outputs]."""
         widths = [math.prod(inputs), *self.hidden]
         layers: list[nn.Module] = [nn.Flatten()]
         for before, after in pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU()]
-        return nn.Sequential(*layers, nn.Linear(widths[-1], outputs(classes)))
+        return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))

@@ -6,8 +6,6 @@ from federated.metrics import summary
 from federated.results import Results
 from tasks.comparison import comparison, number
 
-_SHOWN = {"AUROC": "auroc", "accuracy": "accuracy"}
-
 
 def announce(found: Results) -> None:
     """Put headline and table of a finished federation on its Prefect page."""
@@ -27,23 +25,25 @@ def announce(found: Results) -> None:
 
 def description(found: Results) -> str:
     """Markdown: what was trained, and how well it does."""
-    run = found.run
+    run, reading = found.run, found.reading
+    name, label, second = reading.headline.name, reading.headline.label, reading.second
+    mean = summary(found.hospitals, reading.measures).mean[name]
     lines = [
         f"{len(run.examples)} hospitals, {run.rounds} rounds of {run.algorithm}, "
         f"model {run.model}, data set {run.dataset}, seed {run.seed}.",
         "",
-        f"- AUROC over all hospitals: **{number(found.overall.auroc)}**",
-        f"- accuracy over all hospitals: {number(found.overall.accuracy)}",
-        f"- AUROC, mean of hospitals: {number(summary(found.hospitals).mean['auroc'])}",
+        f"- {label} over all hospitals: **{number(found.overall[name])}**",
+        f"- {second.in_a_sentence} over all hospitals: {number(found.overall[second.name])}",
+        f"- {label}, mean of hospitals: {number(mean)}",
     ]
-    worst = found.worst_hospital["auroc"]
+    worst = found.worst_hospital[name]
     if worst is not None:
-        lines.append(f"- worst hospital: {worst.hospital}, AUROC {number(worst.value)}")
+        lines.append(f"- worst hospital: {worst.hospital}, {label} {number(worst.value)}")
     if found.baselines.alone is not None:
-        separate = number(found.baselines.alone.mean["auroc"])
-        lines.append(f"- AUROC, mean of hospitals alone: {separate}")
+        separate = number(found.baselines.alone.mean[name])
+        lines.append(f"- {label}, mean of hospitals alone: {separate}")
     if found.baselines.pooled is not None:
-        lines.append(f"- AUROC, all data pooled: {number(found.baselines.pooled.all.auroc)}")
+        lines.append(f"- {label}, all data pooled: {number(found.baselines.pooled.all[name])}")
     return "\n".join(lines)
 
 
@@ -52,8 +52,10 @@ def _rows(found: Results) -> list[dict[str, str]]:
     return [
         {"hospital": row.name, "test rows": "" if row.test is None else str(row.test)}
         | {
-            title if model == "federated" else f"{title} {model}": number(figures[metric])
-            for title, metric in _SHOWN.items()
+            m.in_a_sentence if model == "federated" else f"{m.in_a_sentence} {model}": number(
+                figures[m.name]
+            )
+            for m in found.reading.compared[:2]
             for model, figures in row.models.items()
         }
         for row in comparison(found)

@@ -6,12 +6,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from federated.metrics import METRICS, Metrics, summary
+from federated.metrics import Measure, Metrics, Reading, summary
 from federated.results import Results
 
 MISSING = "—"
-_TERMINAL = tuple(m for m in METRICS if m.name in ("auroc", "accuracy"))
-_SHORT = {"accuracy": "Acc."}
 
 Figures = dict[str, float | None]
 
@@ -29,15 +27,15 @@ class Row:
 
 def comparison(results: Results) -> tuple[Row, ...]:
     """A line a hospital, then the mean of hospitals, then all their rows together."""
-    examples = results.run.examples
+    examples, reading = results.run.examples, results.reading
     rows = []
     for name in sorted(results.hospitals):
         ours = examples.get(name)
-        models = {model: _figures(h.get(name)) for model, h in _hospitals(results).items()}
+        models = {model: _figures(h.get(name), reading) for model, h in _hospitals(results).items()}
         test = results.hospitals[name].rows
         rows.append(Row(name, False, ours.train if ours else None, test, models))
-    means = {model: summary(h).mean for model, h in _hospitals(results).items()}
-    everything = {model: _figures(found) for model, found in _overall(results).items()}
+    means = {model: summary(h, reading.measures).mean for model, h in _hospitals(results).items()}
+    everything = {model: _figures(found, reading) for model, found in _overall(results).items()}
     train = sum(e.train for e in examples.values())
     return (
         *rows,
@@ -46,13 +44,13 @@ def comparison(results: Results) -> tuple[Row, ...]:
     )
 
 
-def best(row: Row, metric: str) -> str | None:
+def best(row: Row, measure: Measure) -> str | None:
     """The model with the best value as shown; None where there is no single one."""
-    higher = next(m.higher_is_better for m in METRICS if m.name == metric)
-    shown = {name: round(v, 3) for name, f in row.models.items() if (v := f[metric]) is not None}
+    values = {name: figures[measure.name] for name, figures in row.models.items()}
+    shown = {name: round(value, 3) for name, value in values.items() if value is not None}
     if len(shown) < 2:
         return None
-    top = max(shown.values()) if higher else min(shown.values())
+    top = max(shown.values()) if measure.higher_is_better else min(shown.values())
     winners = [name for name, value in shown.items() if value == top]
     return winners[0] if len(winners) == 1 else None
 
@@ -64,24 +62,25 @@ def number(value: float | None) -> str:
 
 def table(results: Results) -> Table:
     """The final table for the terminal, 80 columns wide with short names."""
-    rows = comparison(results)
+    rows, reading = comparison(results), results.reading
+    shown = reading.compared[:2]
     drawn = Table(
         title=Text(f"{results.run.dataset}: {results.run.model} by {results.run.algorithm}"),
-        caption=f"{MISSING} undefined: one class among the test rows. Bold: best of the models.",
+        caption=f"{MISSING} undefined: {reading.undefined_short}. Bold: best of the models.",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
     drawn.add_column("Hospital", overflow="fold")
     drawn.add_column("Test\nrows", justify="right", no_wrap=True)
-    for measure in _TERMINAL:
+    for measure in shown:
         for model in rows[0].models:
-            title = f"{_SHORT.get(measure.name, measure.label)}\n{model}"
+            title = f"{measure.short or measure.label}\n{model}"
             drawn.add_column(title, justify="right", no_wrap=True, min_width=len(model))
     for i, row in enumerate(rows):
         count = "" if row.test is None else str(row.test)
         cells = [Text(row.name, style="bold" if row.total else ""), Text(count)]
-        for measure in _TERMINAL:
-            winner = best(row, measure.name)
+        for measure in shown:
+            winner = best(row, measure)
             for model, figures in row.models.items():
                 style = "bold" if model == winner else ""
                 cells.append(Text(number(figures[measure.name]), style=style))
@@ -89,8 +88,8 @@ def table(results: Results) -> Table:
     return drawn
 
 
-def _figures(found: Metrics | None) -> Figures:
-    return {m.name: None if found is None else getattr(found, m.name) for m in METRICS}
+def _figures(found: Metrics | None, reading: Reading) -> Figures:
+    return {m.name: None if found is None else found[m.name] for m in reading.measures}
 
 
 def _hospitals(results: Results) -> dict[str, dict[str, Metrics]]:

@@ -1,4 +1,4 @@
-"""The final model as one program: raw features in, probabilities out, preprocessing included.
+"""The final model as one program: raw features in, predictions out, preprocessing included.
 
 `torch.export` writes a graph and tensors, no pickled objects. The input example is made up from
 the schema's ranges and codes: no patient's row is in it.
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from federated.loss import probabilities
+from federated.objectives import Objective, objective_of
 from federated.preprocessing import Preprocess
 from federated.schema import Column, ImageSchema, TableSchema
 from federated.types import Weights
@@ -26,7 +26,7 @@ Array = NDArray[np.float32]
 class Scoring:
     """What MLflow gets: the program's bytes, how to feed it, and one made-up example.
 
-    layout: columns, hospitals (None unless each has its own scaling) and classes.
+    layout: columns, hospitals (None unless each has its own scaling) and names of predictions.
     """
 
     program: bytes
@@ -37,16 +37,17 @@ class Scoring:
 
 
 class _Program(nn.Module):
-    """Raw features float32 [n, ...] → probabilities [n, C]."""
+    """Raw features float32 [n, ...] → predictions [n, P] of the objective."""
 
-    def __init__(self, preprocess: Preprocess, network: nn.Module) -> None:
+    def __init__(self, preprocess: Preprocess, network: nn.Module, objective: Objective) -> None:
         super().__init__()
+        self.objective = objective
         self.preprocess = preprocess
         self.network = network
 
     def forward(self, raw: Tensor) -> Tensor:
-        """P of every class."""
-        return probabilities(self.network(self.preprocess(raw)))
+        """Probabilities, a value or a relative risk."""
+        return self.objective.predictions(self.network(self.preprocess(raw)))
 
 
 def scoring(
@@ -59,7 +60,8 @@ def scoring(
 ) -> Scoring:
     """Export the model after round `number`. hospitals: names in the order of their scaling."""
     network.load_state_dict(weights)
-    program = _Program(preprocess, network).eval()
+    objective = objective_of(schema)
+    program, names = _Program(preprocess, network, objective).eval(), list(objective.columns)
     example: Any
     if isinstance(schema, TableSchema):
         columns: list[str] | None = [c.name for c in schema.columns]
@@ -74,12 +76,12 @@ def scoring(
     buffer = io.BytesIO()
     torch.export.save(exported, buffer)
     with torch.inference_mode():
-        chances = program(fed).numpy()
+        found = program(fed).numpy()
     return Scoring(
         program=buffer.getvalue(),
-        layout={"columns": columns, "hospitals": hospitals, "classes": list(schema.classes)},
+        layout={"columns": columns, "hospitals": hospitals, "predictions": names},
         example=example,
-        prediction=pd.DataFrame(chances, columns=list(schema.classes)),
+        prediction=pd.DataFrame(found, columns=names),
         round=number,
     )
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import safetensors
 import safetensors.torch
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from federated.errors import CorruptDataError, DataError
+from federated.objectives import objective_of
 from federated.records import SPLIT, RawHospital
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
 from federated.split import TEST, TRAIN, VALIDATION
@@ -76,16 +78,20 @@ def _remove_stale(parent: Path, names: Collection[str]) -> None:
 
 
 def read_table(folder: Path, schema: TableSchema) -> dict[str, Tensor]:
-    """A prepared `records.csv`: features float64 [n, F], targets int64 [n] and, if the data set
-    was published with one, split uint8 [n]."""
+    """A prepared `records.csv`: features float64 [n, F], targets [n, ...] and, if the data set was
+    published with one, split uint8 [n]."""
     path = _present(folder, RECORDS_CSV, "prepare")
-    names = [c.name for c in schema.columns]
-    types = {SPLIT: "uint8"} | dict.fromkeys(names, "float64") | {schema.target: "int64"}
+    names, asked = [c.name for c in schema.columns], [c.name for c in schema.targets]
+    types = {SPLIT: "uint8"} | dict.fromkeys([*names, *asked], "float64")
     try:
         frame = pd.read_csv(path, dtype=types)
-        found = {"features": frame[names].to_numpy(), "targets": frame[schema.target].to_numpy()}
+        values, targets = frame[names].to_numpy(), frame[asked].to_numpy()
     except (ValueError, KeyError) as error:
         raise damaged(path, "not the table that prepare wrote", "prepare") from error
+    for column, cells in zip(schema.targets, targets.T, strict=True):
+        if not np.isin(cells, column.codes).all() if column.codes else np.isnan(cells).any():
+            raise damaged(path, f"{column.name} is not as prepare wrote it", "prepare")
+    found = {"features": values, "targets": objective_of(schema).encode(targets)}
     if SPLIT in frame and types[SPLIT] == "uint8":  # else it is a feature or the target
         found[SPLIT] = frame[SPLIT].to_numpy()
     return {name: torch.tensor(values) for name, values in found.items()}

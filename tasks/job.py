@@ -10,7 +10,7 @@ from torch import nn
 from federated.config import Config
 from federated.errors import DataError
 from federated.initial import build
-from federated.objectives import Classification
+from federated.objectives import Objective, objective_of
 from federated.preprocessing import Preprocess, input_shape, to_data
 from federated.records import RawHospital
 from federated.schema import ImageSchema, TableSchema
@@ -44,6 +44,11 @@ class Job:
         return list(self.sites)
 
     @property
+    def objective(self) -> Objective:
+        """What is predicted."""
+        return objective_of(self.schema)
+
+    @property
     def tracking_uri(self) -> str:
         """Where MLflow keeps the run."""
         return tracking_uri(self.config.run.tracking_uri, self.place.project)
@@ -65,15 +70,15 @@ def load_job(config: Config, project: Path) -> Job:
     schema = _common_schema(raw)
     preprocess, encoded = to_data(list(raw.values()), config.data)
     inputs = input_shape(schema, config.data.missing_indicators)
-    classes = len(schema.classes)
-    network = build(config.architecture, inputs, classes, config.run.seed)
+    objective = objective_of(schema)
+    network = build(config.architecture, inputs, objective.outputs, config.run.seed)
     sites = {
         one.hospital: LocalSite(
             data=one,
             network=network,
             algorithm=config.algorithm.rules,
             seed=config.run.seed,
-            objective=Classification(classes),
+            objective=objective,
             resolution=config.evaluation,
         )
         for one in encoded

@@ -18,8 +18,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from federated.counts import Counts, from_dict, to_dict
+from federated.counts import Counts, to_dict
 from federated.errors import CorruptDataError, DataError, WardroundError
+from federated.objectives import from_dict
 from federated.types import Update, Weights
 from federated.weights import digest, from_bytes, to_bytes
 from tasks.files import write_atomic

@@ -1,8 +1,8 @@
 """The code that travels inside the logged model (MLflow's "models from code": no pickle).
 
 Loading the model runs this file in an environment that has torch and mlflow but not Wardround.
-Its artifacts: `program.pt2`, a torch.export archive, raw features to probabilities, preprocessing
-included; `layout.json`: {"columns": [...] | null, "hospitals": [...] | null, "classes": [...]}.
+Its artifacts: `program.pt2`, a torch.export archive, raw features to predictions, preprocessing
+included; `layout.json`: {"columns": [...] | null, "hospitals": [...] | null, "predictions": [...]}.
 """
 
 import json
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 class ScoringModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined, misc]
-    """Raw rows → one probability per class."""
+    """Raw rows → a probability per class or label, a value, or a relative risk."""
 
     def load_context(self, context: Any) -> None:
         """Load program and layout."""
@@ -25,7 +25,7 @@ class ScoringModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined, mis
         self._program = torch.export.load(context.artifacts["program.pt2"]).module()
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Probabilities [n, classes] of a table with the signature's columns, or of images.
+        """Predictions [n, P] of a table with the signature's columns, or of images.
 
         Missing values are NaN or None. Raises ValueError for an unknown hospital. No type hints:
         MLflow would take them for the signature, which is logged with the model.
@@ -33,9 +33,9 @@ class ScoringModel(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined, mis
         rows = self._table(model_input) if self._layout["columns"] else model_input
         features = torch.from_numpy(np.array(rows, dtype=np.float32))
         with torch.inference_mode():
-            chances = self._program(features).numpy()
+            found = self._program(features).numpy()
         index = getattr(model_input, "index", None)
-        return pd.DataFrame(chances, columns=self._layout["classes"], index=index)
+        return pd.DataFrame(found, columns=self._layout["predictions"], index=index)
 
     def _table(self, frame: pd.DataFrame) -> NDArray[np.float32]:
         values = np.array(frame[self._layout["columns"]], dtype=np.float32)

@@ -8,8 +8,9 @@ from typing import Any
 
 from federated import results
 from federated.baselines import Baseline
-from federated.counts import Counts, from_dict, merge, to_dict
-from federated.metrics import metrics
+from federated.counts import Counts, merge, to_dict
+from federated.metrics import Reading
+from federated.objectives import from_dict
 from federated.results import ALL, Results, RoundRow, RunFacts
 from tasks import report_files
 from tasks.files import write_atomic
@@ -44,11 +45,11 @@ def round_rows(rounds: list[RoundRecord]) -> list[RoundRow]:
     """Every round's metrics, over all hospitals and at each."""
     rows = []
     for record in rounds:
-        overall = metrics(merge(list(record.counts.values())))
+        overall = merge(list(record.counts.values())).metrics()
         rows.append(results.round_row(record.round, ALL, mean_loss(record), overall))
         for hospital, counts in sorted(record.counts.items()):
             loss = record.train_loss.get(hospital)
-            rows.append(results.round_row(record.round, hospital, loss, metrics(counts)))
+            rows.append(results.round_row(record.round, hospital, loss, counts.metrics()))
     return rows
 
 
@@ -75,28 +76,29 @@ def baseline_from_json(values: Mapping[str, Any]) -> Baseline:
 def _results(job: Job, rounds: list[RoundRecord], compared: Comparison) -> Results:
     counts = rounds[-1].counts
     baselines = results.Baselines(
-        alone=_alone(compared.alone) if compared.alone else None,
+        alone=_alone(compared.alone, job.objective.reading) if compared.alone else None,
         pooled=_pooled(compared.pooled.counts) if compared.pooled else None,
     )
-    per_hospital = {h: metrics(c) for h, c in sorted(counts.items())}
-    overall = metrics(merge(list(counts.values())))
+    per_hospital = {h: c.metrics() for h, c in sorted(counts.items())}
+    overall = merge(list(counts.values())).metrics()
     return results.results(overall, per_hospital, baselines, _facts(job, rounds))
 
 
-def _alone(baselines: Mapping[str, Baseline]) -> results.Alone:
+def _alone(baselines: Mapping[str, Baseline], reading: Reading) -> results.Alone:
     own = {h: b.counts[h] for h, b in sorted(baselines.items())}
-    overall = metrics(merge(list(own.values())))
-    return results.alone({h: metrics(c) for h, c in own.items()}, overall)
+    overall = merge(list(own.values())).metrics()
+    return results.alone({h: c.metrics() for h, c in own.items()}, overall, reading)
 
 
 def _pooled(counts: Mapping[str, Counts]) -> results.Pooled:
-    per_hospital = {h: metrics(c) for h, c in sorted(counts.items())}
-    return results.Pooled(hospitals=per_hospital, all=metrics(merge(list(counts.values()))))
+    per_hospital = {h: c.metrics() for h, c in sorted(counts.items())}
+    return results.Pooled(hospitals=per_hospital, all=merge(list(counts.values())).metrics())
 
 
 def _facts(job: Job, rounds: list[RoundRecord]) -> RunFacts:
     config, rules = job.config, job.config.algorithm.rules
     return RunFacts(
+        objective=job.objective.reading.kind,
         dataset=config.data.dataset,
         partition=config.data.partition["name"],
         model=config.model["name"],
@@ -118,7 +120,7 @@ def _facts(job: Job, rounds: list[RoundRecord]) -> RunFacts:
 
 def _curves(job: Job, last: RoundRecord) -> results.Curves:
     return results.Curves(
-        overall=results.curve(merge(list(last.counts.values()))),
-        hospitals={h: results.curve(c) for h, c in sorted(last.counts.items())},
+        overall=merge(list(last.counts.values())).curve(),
+        hospitals={h: c.curve() for h, c in sorted(last.counts.items())},
         coverage={h: one.coverage for h, one in job.raw.items()},
     )

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from federated.config import DataConfig
 from federated.errors import DataError
+from federated.objectives import objective_of
 from federated.plugins import nearest
 from federated.records import SPLIT
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
 from federated.split import generator, split
-from federated.validation import count_classes, cover, enough
+from federated.validation import cover, enough
 from tasks import hospital_files as files
 from tasks.groups import ALL
 
@@ -54,7 +55,8 @@ def partition(
     pool = _pool(prepared, present)
     named = None if present == [ALL] else pool.groups
     drawn = generator("partition", data.seed)
-    cut = data.partitioner.assign(pool.targets.numpy(), named, drawn)
+    strata = objective_of(pool.schema).strata(pool.targets.numpy())
+    cut = data.partitioner.assign(strata, named, drawn)
     if hospital is not None:
         _require_name(hospital, sorted(cut))
         cut = {hospital: cut[hospital]}
@@ -116,7 +118,7 @@ def _cover(name: str, pool: _Pool, rows: Rows) -> Coverage:
     targets = pool.targets.numpy()[rows]
     if isinstance(pool.schema, TableSchema):
         return cover(name, pool.features.numpy()[rows], targets, pool.schema)
-    classes = count_classes(targets, pool.schema.classes)
+    classes = objective_of(pool.schema).tally(targets)
     return Coverage(hospital=name, rows=len(rows), kept=len(rows), classes=classes)
 
 
@@ -126,7 +128,7 @@ def _hospital(data: DataConfig, coverage: Coverage, pool: _Pool, rows: Rows) -> 
     targets = pool.targets.numpy()[rows]
     codes = split(
         coverage.hospital,
-        targets,
+        objective_of(pool.schema).strata(targets),
         data.test_fraction,
         data.validation_fraction,
         data.seed,

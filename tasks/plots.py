@@ -17,7 +17,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from federated.results import ALL, Curve, RoundRow
+from federated.curves import Curve
+from federated.results import ALL, RoundRow
 
 HUES = 6
 _DASHES = ("", "6 3")
@@ -72,7 +73,7 @@ def over_rounds(
 
     def draw(axes: Axes) -> None:
         for name, line in style.items():
-            found = [(r.round, getattr(r, metric)) for r in rows if r.hospital == name]
+            found = [(r.round, r[metric]) for r in rows if r.hospital == name]
             points = [(x, math.nan if y is None else y) for x, y in sorted(found)]
             _plot(axes, points, line, marker="o" if len(points) <= 12 else None)
         axes.set(xlabel="Round", ylabel=label)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from federated.cells import check
 from federated.config import DataConfig
+from federated.objectives import objective_of
 from federated.partition.natural import no_hospitals
 from federated.records import SPLIT, Images, Table
 from federated.schema import Coverage
-from federated.validation import count_classes, enough, settle
+from federated.validation import enough, settle
 from tasks import hospital_files as files
 from tasks.files import write_atomic
 from tasks.groups import ALL, check_listed, folders
@@ -90,7 +91,7 @@ def _prepare_images(
     found = []
     for name, at in groups.items():
         labels = record.labels[at]
-        classes = count_classes(labels, record.schema.classes)
+        classes = objective_of(record.schema).tally(labels)
         coverage = Coverage(hospital=name, rows=len(at), kept=len(at), classes=classes)
         enough(coverage, least)
         pixels = np.ascontiguousarray(record.pixels[at])

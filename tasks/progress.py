@@ -14,15 +14,16 @@ from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from federated.metrics import Metrics
+from federated.metrics import Metrics, Reading
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 
 
 class TrainingProgress:
-    """Rounds, hospitals done, loss, AUROC and time left; a context manager."""
+    """Rounds, hospitals done, loss, headline and time left; a context manager."""
 
-    def __init__(self, rounds: int, done: int) -> None:
+    def __init__(self, rounds: int, done: int, reading: Reading) -> None:
+        self._headline = reading.headline
         self._rounds = rounds
         self._done = done
         self._live = _bar() if sys.stderr.isatty() else None
@@ -63,7 +64,8 @@ class TrainingProgress:
     def round(self, number: int, result: Metrics) -> None:
         """A round is finished."""
         self._done = number
-        note = f"loss {_figure(result.loss)} · AUROC {_figure(result.auroc)}"
+        label, value = self._headline.label, result[self._headline.name]
+        note = f"loss {_figure(result['loss'])} · {label} {_figure(value)}"
         if self._live and self._line is not None:
             self._live.update(self._line, completed=number, note=note)
         else:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from federated.counts import Counts, merge
-from federated.metrics import METRICS, Metrics, metrics
+from federated.metrics import Metrics
 from federated.results import Results
 from federated.types import Update
 from tasks import registry, tracking
@@ -39,7 +39,7 @@ class Recorder:
     ) -> Metrics:
         """Make a finished round durable; returns its metrics over all hospitals."""
         self._mirror(self._journal.commit(now, updates, counts))
-        return metrics(merge(list(counts.values())))
+        return merge(list(counts.values())).metrics()
 
     def finish(self, found: Results, final: Standing, folder: Path) -> None:
         """Baselines, report files and the final model; once, even if killed in between."""
@@ -112,10 +112,10 @@ def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
 def _baselines(found: Results) -> dict[str, float]:
     """`reference_alone/…`, the mean over hospitals, and `reference_pooled/…`, over all rows."""
     values: dict[str, float] = {}
-    for measure in METRICS:
+    for measure in found.reading.measures:
         alone, pooled = found.baselines.alone, found.baselines.pooled
         mean = alone.mean[measure.name] if alone else None
-        whole = getattr(pooled.all, measure.name) if pooled else None
+        whole = pooled.all[measure.name] if pooled else None
         values |= {f"reference_alone/{measure.name}": mean} if mean is not None else {}
         values |= {f"reference_pooled/{measure.name}": whole} if whole is not None else {}
     return values

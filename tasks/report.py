@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from federated.errors import WardroundError
-from federated.metrics import METRICS, Metrics, summary
+from federated.metrics import Reading, summary
 from federated.results import ALL, Curves, Results, RoundRow
 from federated.schema import Coverage
 from tasks import plots
@@ -30,7 +30,6 @@ from tasks.report_files import (
 
 __all__ = ["html", "render", "table"]
 
-_COMPARED = tuple(m for m in METRICS if m.name in ("auroc", "accuracy", "balanced_accuracy"))
 _FLOAT32 = 4  # bytes
 
 
@@ -82,66 +81,77 @@ def _context(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> 
         "total": _total([*curves.coverage.values()]),
         "tiles": _tiles(results),
         "rows": comparison(results),
-        "compared": _COMPARED,
-        "measures": METRICS,
+        "reading": results.reading,
+        "compared": results.reading.compared,
+        "measures": results.reading.measures,
         "best": best,
         "missing": MISSING,
         "legend": list({line.label: line for line in style.values()}.values()),
-        "plots": _plots(curves, rounds, style),
+        "plots": _plots(results.reading, rounds, style),
+        "curves": _curves(curves, style),
         "least_rows": plots.LEAST_ROWS,
         "update_bytes": results.run.parameters * _FLOAT32,
     }
 
 
 def _plots(
-    curves: Curves, rounds: tuple[RoundRow, ...], style: dict[str, plots.Line]
+    reading: Reading, rounds: tuple[RoundRow, ...], style: dict[str, plots.Line]
 ) -> dict[str, Markup]:
-    """Name of plot → its SVG."""
-    per_name = curves.hospitals | {ALL: curves.overall}
+    """Title of plot → its SVG: headline and loss by round."""
+    name, label = reading.headline.name, reading.headline.label
     drawn = {
-        "auroc": plots.over_rounds(rounds, "auroc", "AUROC", style),
-        "loss": plots.over_rounds(rounds, "loss", "Loss (nats per row)", style),
-        "roc": plots.roc(per_name, style),
-        "calibration": plots.calibration(per_name, style),
+        label: plots.over_rounds(rounds, name, label, style),
+        reading.loss.partition(" (")[0]: plots.over_rounds(rounds, "loss", reading.loss, style),
     }
-    return {name: Markup(svg) for name, svg in drawn.items()}
+    return {title: Markup(svg) for title, svg in drawn.items()}
+
+
+def _curves(curves: Curves, style: dict[str, plots.Line]) -> dict[str, Markup]:
+    """Title of plot → its SVG, of the final model; none where the objective has no curves."""
+    per_name = curves.hospitals | {ALL: curves.overall}
+    if not any(one.calibration for one in per_name.values()):
+        return {}
+    drawn = {"ROC": plots.roc(per_name, style), "Calibration": plots.calibration(per_name, style)}
+    return {title: Markup(svg) for title, svg in drawn.items()}
 
 
 def _tiles(results: Results) -> list[Tile]:
-    """AUROC: federated, hospitals alone, pooled, worst hospital."""
+    """The headline figure: federated, hospitals alone, pooled, worst hospital."""
+    reading = results.reading
+    head, second = reading.headline, reading.second
     alone, pooled = results.baselines.alone, results.baselines.pooled
-    worst = results.worst_hospital["auroc"]
-    mean = summary(results.hospitals).mean
+    worst = results.worst_hospital[head.name]
+    mean = summary(results.hospitals, reading.measures).mean
+
+    def beside(value: float | None) -> str:
+        return f"{head.label} · {second.in_a_sentence} {number(value)}"
+
     return [
         Tile(
             "Federated, all hospitals",
-            number(results.overall.auroc),
-            f"AUROC · mean of hospitals {number(mean['auroc'])}",
+            number(results.overall[head.name]),
+            f"{head.label} · mean of hospitals {number(mean[head.name])}",
         ),
         Tile(
             "Hospitals alone, mean",
-            number(alone.mean["auroc"] if alone else None),
-            f"AUROC · accuracy {number(alone.mean['accuracy'])}" if alone else "not trained",
+            number(alone.mean[head.name] if alone else None),
+            beside(alone.mean[second.name]) if alone else "not trained",
         ),
         Tile(
             "Pooled, all hospitals",
-            number(pooled.all.auroc if pooled else None),
-            _note(pooled.all) if pooled else "not trained",
+            number(pooled.all[head.name] if pooled else None),
+            beside(pooled.all[second.name]) if pooled else "not trained",
         ),
         Tile(
             "Federated, worst hospital",
             number(worst.value if worst else None),
-            f"AUROC · {worst.hospital}" if worst else "undefined at every hospital",
+            f"{head.label} · {worst.hospital}" if worst else "undefined at every hospital",
         ),
     ]
 
 
-def _note(found: Metrics) -> str:
-    return f"AUROC · accuracy {number(found.accuracy)}"
-
-
 def _total(coverage: list[Coverage]) -> dict[str, Any]:
-    """Rows over all hospitals: read, kept, set aside, and kept by class."""
+    """Rows over all hospitals: read, kept, set aside, and kept by class or what else is counted."""
     classes: dict[str, int] = {}
     for found in coverage:
         for name, rows in found.classes.items():

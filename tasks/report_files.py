@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from federated.errors import WardroundError
+from federated.objectives import readings
 from federated.results import Curves, Results, RoundRow
 from federated.schema import Record
 from tasks.files import write_atomic
@@ -17,6 +18,7 @@ from tasks.files import write_atomic
 RESULTS, CURVES, ROUNDS = "metrics.json", "evaluation.json", "rounds.csv"
 REPORT = "report.html"
 _COLUMNS = tuple(RoundRow.model_fields)
+_MEASURED = [sorted(m.name for m in reading.measures) for reading in readings()]
 _Kind = TypeVar("_Kind", bound=Record)
 
 
@@ -43,13 +45,14 @@ def read_curves(folder: Path) -> Curves:
 def write_rounds(path: Path, rows: Iterable[RoundRow]) -> Path:
     """Write a CSV of rounds, by round and name: floats that read back exactly, missing empty.
 
-    Raises WardroundError where a round has two lines for one name.
+    rows: at least one. Raises WardroundError where a round has two lines for one name.
     """
+    lines = sorted(rows, key=lambda row: (row.round, row.hospital))
     seen: set[tuple[int, str]] = set()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for row in sorted(rows, key=lambda row: (row.round, row.hospital)):
+    writer.writerow(lines[0].model_dump())
+    for row in lines:
         if (key := (row.round, row.hospital)) in seen:
             raise WardroundError(
                 f"{path.name}: two lines for {row.hospital!r} in round {row.round}"
@@ -62,8 +65,12 @@ def write_rounds(path: Path, rows: Iterable[RoundRow]) -> Path:
 def read_rounds(path: Path) -> tuple[RoundRow, ...]:
     """Read a CSV of rounds. Raises WardroundError if it is missing or malformed."""
     lines = csv.DictReader(io.StringIO(_read(path), newline=""))
-    if tuple(lines.fieldnames or ()) != _COLUMNS:
-        raise _malformed(path, f"the columns are not {', '.join(_COLUMNS)}")
+    first, rest = (
+        tuple(lines.fieldnames or ())[: len(_COLUMNS)],
+        (lines.fieldnames or ())[len(_COLUMNS) :],
+    )
+    if first != _COLUMNS or sorted(rest) not in _MEASURED:
+        raise _malformed(path, f"the columns are not {', '.join(_COLUMNS)} and an objective's")
     try:
         return tuple(RoundRow.model_validate(_blank_to_none(line)) for line in lines)
     except ValidationError as error:

@@ -20,7 +20,6 @@ from mlflow.tracking.context.registry import resolve_tags
 
 from federated.counts import merge
 from federated.metrics import Metrics, Summary, summary
-from federated.metrics import metrics as compute
 from tasks.journal import RoundRecord
 
 JOURNAL_TAG = "wardround.journal"
@@ -89,9 +88,10 @@ def open_run(
 
 def mirror(tracked: TrackedRun, record: RoundRecord, weights: Path) -> None:
     """Copy one finished round: metrics of all, of each hospital, and the weights."""
-    per_hospital = {h: compute(c) for h, c in record.counts.items()}
-    values = {f"global/{k}": v for k, v in _numbers(compute(merge(list(record.counts.values()))))}
-    values |= _spread(summary(per_hospital))
+    per_hospital = {h: c.metrics() for h, c in record.counts.items()}
+    merged = merge(list(record.counts.values()))
+    values = {f"global/{k}": v for k, v in _numbers(merged.metrics())}
+    values |= _spread(summary(per_hospital, merged.reading.measures))
     if record.train_loss:
         values["train/loss"] = math.fsum(record.train_loss.values()) / len(record.train_loss)
         values["train/hospitals"] = len(record.cohort)

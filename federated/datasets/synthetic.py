@@ -1,20 +1,24 @@
 """Made-up hospitals for tests of scale: sizes, label shift and feature shift as asked for.
 
-Patients: x = m_h + ε with m_h ~ feature_shift·N(0, I), ε ~ N(0, I). Outcome: yes with
-probability σ(3 w·x + b_h), w of unit length, b_h ~ label_shift·N(0, 1).
+Patients: x = m_h + ε with m_h ~ feature_shift·N(0, I), ε ~ N(0, I). Their score is
+s = 3 w·x + b_h, w of unit length, b_h ~ label_shift·N(0, 1). What is asked of them:
+
+yes_no: yes with probability σ(s). value: s + N(0, 1). labels: a with σ(s), b with σ(-s/2), c with
+σ(s - 2). survival: the event after an exponential time of hazard e^(s/3) / 10, or censored before
+by another of hazard 1/20.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from federated import records
 from federated.plugins import options
-from federated.schema import Column, TableSchema
+from federated.schema import Column, Labels, Question, Survival, TableSchema, Value
 from federated.seeds import seed
 
 if TYPE_CHECKING:
@@ -29,7 +33,8 @@ Share = Annotated[float, Field(ge=0, le=10)]
 class Synthetic:
     """hospitals: how many. rows: mean rows of a hospital. features: numeric columns.
     label_shift, feature_shift: spread between hospitals, 0 is none. size_skew: σ of log-normal
-    sizes, 0 makes them equal; no hospital gets fewer than 20 rows (or `rows`). seed: its own."""
+    sizes, 0 makes them equal; no hospital gets fewer than 20 rows (or `rows`). seed: its own.
+    question: what is to be predicted, see above."""
 
     hospitals: Annotated[int, Field(ge=1)] = 4
     rows: Annotated[int, Field(ge=2)] = 200
@@ -38,6 +43,7 @@ class Synthetic:
     feature_shift: Share = 0.0
     size_skew: Share = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
+    question: Literal["yes_no", "value", "labels", "survival"] = "yes_no"
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -51,15 +57,17 @@ class Synthetic:
         generator = np.random.default_rng(seed("synthetic", self.seed))
         sizes = self._sizes(generator)
         owner = np.repeat(np.arange(self.hospitals), sizes)
-        values, yes = self._patients(generator, owner)
+        values, score = self._patients(generator, owner)
         names = [f"x{i}" for i in range(1, self.features + 1)]
         index = pd.RangeIndex(1, len(owner) + 1)
         frame = pd.DataFrame(values, columns=names, index=index)
-        frame["outcome"] = pd.Series(np.where(yes, "yes", "no"), index=index, dtype="str")
+        outcome, question = _ANSWERS[self.question](generator, score)
+        frame = frame.assign(**outcome)
         schema = TableSchema(
             columns=tuple(Column(name=name, kind="numeric") for name in names),
             target="outcome",
-            classes=("no", "yes"),
+            classes=() if question else ("no", "yes"),
+            question=question,
         )
         width = len(str(self.hospitals))
         labels = np.array([f"hospital-{i + 1:0{width}d}" for i in range(self.hospitals)])
@@ -74,12 +82,45 @@ class Synthetic:
 
     def _patients(
         self, generator: np.random.Generator, owner: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Features float64 [n, F] and outcomes bool [n]; owner: hospital of each row."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Features float64 [n, F] and scores float64 [n]; owner: hospital of each row."""
         direction = generator.standard_normal(self.features)
         direction /= np.linalg.norm(direction)
         centre = self.feature_shift * generator.standard_normal((self.hospitals, self.features))
         bias = self.label_shift * generator.standard_normal(self.hospitals)
         values = centre[owner] + generator.standard_normal((len(owner), self.features))
-        logit = _STEEPNESS * (values @ direction) + bias[owner]
-        return values, generator.random(len(owner)) < 1 / (1 + np.exp(-logit))
+        return values, _STEEPNESS * (values @ direction) + bias[owner]
+
+
+def _drawn(generator: np.random.Generator, score: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """True with probability σ(score)."""
+    return generator.random(len(score)) < 1 / (1 + np.exp(-score))
+
+
+def _yes_no(generator: np.random.Generator, score: NDArray[np.float64]) -> Answers:
+    import pandas as pd
+
+    words = np.where(_drawn(generator, score), "yes", "no")
+    return {"outcome": pd.array(words, dtype="str")}, None
+
+
+def _value(generator: np.random.Generator, score: NDArray[np.float64]) -> Answers:
+    return {"outcome": score + generator.standard_normal(len(score))}, Value()
+
+
+def _labels(generator: np.random.Generator, score: NDArray[np.float64]) -> Answers:
+    scores = {"a": score, "b": -score / 2, "c": score - 2}
+    found = {name: _drawn(generator, own).astype(np.int64) for name, own in scores.items()}
+    return found, Labels(names=tuple(scores))
+
+
+def _survival(generator: np.random.Generator, score: NDArray[np.float64]) -> Answers:
+    until = generator.exponential(10 * np.exp(-score / 3))
+    known = generator.exponential(20, len(score))
+    event = (until <= known).astype(np.int64)
+    question = Survival(time="months", event="died", unit="months")
+    return {"months": np.minimum(until, known), "died": event}, question
+
+
+Answers = tuple[dict[str, Any], Question | None]
+_ANSWERS = {"yes_no": _yes_no, "value": _value, "labels": _labels, "survival": _survival}

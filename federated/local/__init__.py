@@ -5,11 +5,11 @@ round, and `train(task) -> LocalResult`. Its state goes in and comes out; nothin
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import nn
 
+from federated.objectives import Objective
 from federated.types import Split, Weights
 
 
@@ -29,7 +29,7 @@ class LocalTask:
     rows: Split
     steps: int
     generator: torch.Generator
-    objective: Any
+    objective: Objective
     rate: float = 1.0
     state: Weights = field(default_factory=dict)
     extra: Weights = field(default_factory=dict)

@@ -1,37 +1,56 @@
-"""What is predicted: the loss that training descends and evaluation counts."""
+"""What is predicted: loss, counts, metrics and predictions of each kind of target.
 
-from dataclasses import dataclass
+One file a kind; which of them is the schema's doing, not an option. `Objective` is what they share.
+"""
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from typing import Any
 
-from federated.counts import Counts, count
-from federated.loss import loss
+from federated import schema
+from federated.counts import Counts
+from federated.errors import DataError
+from federated.metrics import Reading
+from federated.objectives._protocol import Objective
+from federated.objectives.classification import ClassCounts, Classification
+from federated.objectives.multilabel import LabelCounts, Multilabel
+from federated.objectives.regression import Regression, ValueCounts
+from federated.objectives.survival import Survival, SurvivalCounts
+
+__all__ = ["Objective", "from_dict", "objective_of", "reading_of", "readings"]
+
+_COUNTS: dict[str, type[Counts]] = {
+    kind.reading.kind: kind for kind in (ClassCounts, LabelCounts, ValueCounts, SurvivalCounts)
+}
 
 
-@dataclass(frozen=True)
-class Classification:
-    """One label of `classes` classes."""
+def objective_of(data: schema.TableSchema | schema.ImageSchema) -> Objective:
+    """The objective of a schema's target."""
+    match data.question:
+        case None:
+            return Classification(data.classes)
+        case schema.Labels(names=names):
+            return Multilabel(names)
+        case schema.Value():
+            return Regression(data.target)
+        case schema.Survival(time=time, event=event):
+            return Survival(time, event)
 
-    classes: int
 
-    def loss(
-        self,
-        outputs: Tensor,
-        targets: Tensor,
-        weights: Tensor | None = None,
-        reduction: str = "mean",
-    ) -> Tensor:
-        """Mean negative log-likelihood, weighted by row where weights are given."""
-        if weights is None:
-            return loss(outputs, targets, reduction)
-        return (weights * loss(outputs, targets, "none")).sum() / weights.sum()
+def reading_of(kind: str) -> Reading:
+    """How the figures of a kind are read. Raises ValueError for a kind that is none."""
+    if kind not in _COUNTS:
+        raise ValueError(f"no objective is called {kind!r}; valid: {', '.join(_COUNTS)}")
+    return _COUNTS[kind].reading
 
-    def row_weights(self, targets: Tensor) -> Tensor:
-        """n / (C·n_c) for a row of class c, C the classes present."""
-        counts = torch.bincount(targets, minlength=self.classes)
-        return (len(targets) / (int((counts > 0).sum()) * counts[targets])).float()
 
-    def count(self, outputs: Tensor, targets: Tensor, score_bins: int, bins: int) -> Counts:
-        """Mergeable counts."""
-        return count(outputs, targets, self.classes, score_bins, bins)
+def from_dict(values: Mapping[str, Any]) -> Counts:
+    """Counts from `counts.to_dict`'s form. Raises DataError where it is none."""
+    kind = values.get("kind")
+    if kind not in _COUNTS:
+        raise DataError(f"counts: their kind {kind!r} is none of {', '.join(_COUNTS)}")
+    return _COUNTS[kind].parse({k: v for k, v in values.items() if k != "kind"})
+
+
+def readings() -> tuple[Reading, ...]:
+    """Of every kind."""
+    return tuple(kind.reading for kind in _COUNTS.values())

@@ -20,7 +20,7 @@ LOCALS = plugins.names("federated.local")
 SERVERS = plugins.names("federated.server")
 SELECTIONS = plugins.names("federated.selection")
 MODELS = plugins.names("models")
-IMAGE_MODELS = {"cnn"}
+IMAGE_MODELS = {"cnn", "resnet"}
 
 
 def made(kind: str, name: str) -> Any:
@@ -94,7 +94,7 @@ def test_local_training_is_a_function_of_its_arguments(name: str) -> None:
 @pytest.mark.parametrize("name", LOCALS)
 def test_local_training_descends_and_says_what_it_did(name: str) -> None:
     rule, data = made("local", name), rows(64, 3)
-    network = build(plugins.find("models", "logistic")(), (3,), 2, run_seed=1)
+    network = build(plugins.find("models", "logistic")(), (3,), 1, run_seed=1)
     weights = weights_of(network)
     first = rule.train(work(network, weights, data, rule.step_count(64)))
     assert first.steps == rule.step_count(64)
@@ -107,7 +107,7 @@ def test_local_training_descends_and_says_what_it_did(name: str) -> None:
 @pytest.mark.parametrize("name", LOCALS)
 def test_one_row_and_one_class_can_train(name: str) -> None:
     rule = made("local", name)
-    network = build(plugins.find("models", "logistic")(), (3,), 2, run_seed=1)
+    network = build(plugins.find("models", "logistic")(), (3,), 1, run_seed=1)
     data = Split(torch.ones(1, 3), torch.ones(1, dtype=torch.int64))
     result = rule.train(work(network, weights_of(network), data, rule.step_count(1)))
     assert all(bool(torch.isfinite(t).all()) for t in result.delta.values())
@@ -138,15 +138,15 @@ def test_selection_is_a_seeded_subset_in_order(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("classes", [2, 3])
-def test_models_give_one_logit_for_two_classes_and_are_seeded(name: str, classes: int) -> None:
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_models_give_the_outputs_asked_for_and_are_seeded(name: str, outputs: int) -> None:
     shape = (1, 28, 28) if name in IMAGE_MODELS else (5,)
     architecture = plugins.create("models", name, {}, "model")
     state = torch.random.get_rng_state()
-    network = build(architecture, shape, classes, run_seed=1)
+    network = build(architecture, shape, outputs, run_seed=1)
     assert torch.equal(torch.random.get_rng_state(), state)
-    again, other = build(architecture, shape, classes, 1), build(architecture, shape, classes, 2)
-    assert network(torch.zeros(4, *shape)).shape == (4, 1 if classes == 2 else classes)
+    again, other = build(architecture, shape, outputs, 1), build(architecture, shape, outputs, 2)
+    assert network(torch.zeros(4, *shape)).shape == (4, outputs)
     first, same, differs = (next(n.parameters()) for n in (network, again, other))
     assert torch.equal(first, same)
     assert not torch.equal(first, differs)

@@ -10,10 +10,24 @@ from torch import nn
 from federated.algorithm import Algorithm, compose
 from federated.config import EvaluationConfig
 from federated.local import LocalTask
-from federated.objectives import Classification
+from federated.objectives.classification import ClassCounts, Classification
 from federated.site import LocalSite
 from federated.types import HospitalData, Split, Update, Weights
 from models.logistic import Logistic
+
+YES_NO = Classification(("no", "yes"))
+
+
+def of_classes(classes: int) -> Classification:
+    """The objective of so many classes."""
+    return Classification(tuple(str(c) for c in range(classes)))
+
+
+def count(
+    logits: torch.Tensor, targets: torch.Tensor, classes: int, score_bins: int, bins: int
+) -> ClassCounts:
+    """Counts of so many classes; bins: of the calibration."""
+    return of_classes(classes).count(logits, targets, score_bins, bins)
 
 
 def rows(count: int, width: int, seed: int = 0) -> Split:
@@ -45,10 +59,10 @@ def site(name: str, rules: Algorithm, count: int = 40, width: int = 3, seed: int
     """A site with a logistic model."""
     return LocalSite(
         data=hospital(name, count, width, seed),
-        network=Logistic().build((width,), 2),
+        network=Logistic().build((width,), 1),
         algorithm=rules,
         seed=7,
-        objective=Classification(2),
+        objective=YES_NO,
         resolution=EvaluationConfig(score_bins=1000, calibration_bins=15),
     )
 
@@ -58,7 +72,7 @@ def task(
 ) -> LocalTask:
     """A local rule's work, on a yes/no question."""
     drawn = torch.Generator().manual_seed(seed)
-    return LocalTask(network, weights, data, steps, drawn, Classification(2), **more)
+    return LocalTask(network, weights, data, steps, drawn, YES_NO, **more)
 
 
 def update(name: str, values: list[float], examples: int = 1, round_: int = 1) -> Update:

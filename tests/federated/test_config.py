@@ -218,7 +218,7 @@ def test_options_without_effect_are_listed() -> None:
 def test_a_network_of_images_is_refused_for_a_table() -> None:
     config = load(PARAMS, ["model.name=cnn"])
     with pytest.raises(ConfigError, match="needs images of 28×28, the data give 26; choose mlp"):
-        build(config.architecture, (26,), 2, config.run.seed)
+        build(config.architecture, (26,), 1, config.run.seed)
 
 
 def test_a_config_cannot_be_changed() -> None:

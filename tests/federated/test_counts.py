@@ -8,8 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federated.counts import ONE, Counts, count, from_dict, merge, to_dict
+from federated.counts import Counts, merge, to_dict
 from federated.errors import DataError
+from federated.histograms import ONE
+from federated.objectives import from_dict
+from tests.federated.make import count
 
 
 def log_odds(p: list[float]) -> torch.Tensor:

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from federated.counts import Counts, count, merge
-from federated.curves import calibration_points, roc_points
-from federated.loss import probabilities
-from federated.metrics import METRICS, Metrics, auroc_resolution, metrics, summary
+from federated.counts import merge
+from federated.histograms import auroc_resolution
+from federated.metrics import Metrics, summary
+from federated.objectives.classification import READING, ClassCounts
+from tests.federated.make import YES_NO, count, of_classes
 
 BINS, M = 1000, 15
 
@@ -21,7 +22,7 @@ def on_grid(steps: list[int], bins: int = BINS) -> torch.Tensor:
     return torch.logit(p).unsqueeze(1)
 
 
-def two(p: list[float], classes: list[int]) -> Counts:
+def two(p: list[float], classes: list[int]) -> ClassCounts:
     logits = torch.logit(torch.tensor(p, dtype=torch.float64)).unsqueeze(1)
     return count(logits, torch.tensor(classes), 2, BINS, M)
 
@@ -29,7 +30,7 @@ def two(p: list[float], classes: list[int]) -> Counts:
 def test_by_hand() -> None:
     # Positives .8 .6 .3, negatives .6 .2. Pairs: .8 beats both (2), .6 ties and beats (1.5),
     # .3 beats .2 (1): 4.5 of 6.
-    found = metrics(two([0.8, 0.6, 0.3, 0.6, 0.2], [1, 1, 1, 0, 0]))
+    found = two([0.8, 0.6, 0.3, 0.6, 0.2], [1, 1, 1, 0, 0]).metrics()
     assert found.auroc == 4.5 / 6
     # From the top: P = 1/1 for 1/3 of recall, 2/3 for 1/3 (the tie enters together), 3/4 for 1/3
     assert found.auprc == pytest.approx((1 + 2 / 3 + 3 / 4) / 3, abs=1e-15)
@@ -42,9 +43,9 @@ def test_by_hand() -> None:
 
 
 def test_a_perfect_and_a_reversed_order() -> None:
-    assert metrics(two([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0])).auroc == 1
-    assert metrics(two([0.9, 0.8, 0.2, 0.1], [0, 0, 1, 1])).auroc == 0
-    assert metrics(two([0.5, 0.5, 0.5, 0.5], [0, 0, 1, 1])).auroc == 0.5
+    assert two([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]).metrics().auroc == 1
+    assert two([0.9, 0.8, 0.2, 0.1], [0, 0, 1, 1]).metrics().auroc == 0
+    assert two([0.5, 0.5, 0.5, 0.5], [0, 0, 1, 1]).metrics().auroc == 0.5
 
 
 @settings(max_examples=40, deadline=None)
@@ -55,9 +56,9 @@ def test_a_perfect_and_a_reversed_order() -> None:
 )
 def test_two_classes_equal_scikit_learn_on_the_grid(rows: list[tuple[int, int]]) -> None:
     logits, y = on_grid([s for s, _ in rows]), torch.tensor([y for _, y in rows])
-    found = metrics(count(logits, y, 2, BINS, M))
+    found = count(logits, y, 2, BINS, M).metrics()
     score = np.array([s for s, _ in rows])
-    p, said = probabilities(logits)[:, 1].numpy(), (logits[:, 0] > 0).long()
+    p, said = YES_NO.predictions(logits)[:, 1].numpy(), (logits[:, 0] > 0).long()
     assert found.auroc == pytest.approx(oracle.roc_auc_score(y, score), abs=1e-12)
     assert found.auprc == pytest.approx(oracle.average_precision_score(y, score), abs=1e-12)
     assert found.accuracy == pytest.approx(oracle.accuracy_score(y, said), abs=1e-12)
@@ -76,7 +77,7 @@ def test_more_classes_equal_scikit_learn(seed: int, classes: int, n: int) -> Non
     logits = torch.randn(n, classes, dtype=torch.float64, generator=generator)
     y = torch.randint(0, classes, (n,), generator=generator)
     counts = count(logits, y, classes, BINS, M)
-    found, p = metrics(counts), probabilities(logits).numpy()
+    found, p = counts.metrics(), of_classes(classes).predictions(logits).numpy()
     binned = np.floor(p * BINS)
     present = [c for c in range(classes) if 0 < (y == c).sum() < n]
     if len(present) > 1:
@@ -85,7 +86,7 @@ def test_more_classes_equal_scikit_learn(seed: int, classes: int, n: int) -> Non
         assert found.auroc == pytest.approx(np.mean(roc), abs=1e-12)
         assert found.auprc == pytest.approx(np.mean(pr), abs=1e-12)
         exact = np.mean([oracle.roc_auc_score(y == c, p[:, c]) for c in present])
-        bound = auroc_resolution(counts)
+        bound = auroc_resolution(counts.scores)
         assert bound is not None
         assert found.auroc is not None
         assert abs(found.auroc - exact) <= bound + 1e-12
@@ -109,8 +110,8 @@ def test_auroc_is_within_its_resolution(rows: list[tuple[float, int]], bins: int
     logits = torch.logit(torch.tensor([[p] for p, _ in rows], dtype=torch.float64))
     y = torch.tensor([y for _, y in rows])
     counts = count(logits, y, 2, bins, M)
-    found, bound = metrics(counts).auroc, auroc_resolution(counts)
-    exact = oracle.roc_auc_score(y, probabilities(logits)[:, 1])
+    found, bound = counts.metrics().auroc, auroc_resolution(counts.scores)
+    exact = oracle.roc_auc_score(y, YES_NO.predictions(logits)[:, 1])
     assert found is not None
     assert bound is not None
     assert abs(found - exact) <= bound + 1e-12
@@ -120,30 +121,30 @@ def test_resolution_by_hand() -> None:
     # One of four pairs shares a bin of 1/10: ½ · 1/4, and the bound is met.
     logits = torch.logit(torch.tensor([[0.92], [0.58], [0.51], [0.1]], dtype=torch.float64))
     counts = count(logits, torch.tensor([1, 1, 0, 0]), 2, 10, M)
-    assert auroc_resolution(counts) == 1 / 8
-    assert metrics(counts).auroc == 1 - 1 / 8
+    assert auroc_resolution(counts.scores) == 1 / 8
+    assert counts.metrics().auroc == 1 - 1 / 8
 
 
 def test_calibration_error_of_more_classes_is_of_the_top_label() -> None:
     p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]], dtype=torch.float64)
     counts = count(p.log(), torch.tensor([0, 2]), 3, BINS, 10)
-    assert metrics(counts).ece == pytest.approx((0.3 + 0.5) / 2, abs=1e-9)
+    assert counts.metrics().ece == pytest.approx((0.3 + 0.5) / 2, abs=1e-9)
 
 
 def test_no_rows_leaves_everything_undefined() -> None:
     for classes, outputs in ((2, 1), (3, 3)):
         counts = count(torch.zeros(0, outputs), torch.zeros(0, dtype=torch.int64), classes, 10, 5)
-        found = metrics(counts).model_dump()
+        found = counts.metrics().model_dump()
         assert found.pop("rows") == 0
         assert set(found.values()) == {None}
-        assert auroc_resolution(counts) is None
-        assert roc_points(counts) == ()
-        assert calibration_points(counts) == ()
+        assert auroc_resolution(counts.scores) is None
+        assert counts.curve().roc == ()
+        assert counts.curve().calibration == ()
 
 
 @pytest.mark.parametrize("only", [0, 1])
 def test_one_class_leaves_the_order_undefined(only: int) -> None:
-    found = metrics(two([0.9, 0.8, 0.2], [only] * 3))
+    found = two([0.9, 0.8, 0.2], [only] * 3).metrics()
     assert (found.auroc, found.auprc, found.balanced_accuracy) == (None, None, None)
     assert (found.f1 is None) == (only == 0)
     assert found.accuracy == pytest.approx(1 / 3 if only == 0 else 2 / 3)
@@ -154,13 +155,13 @@ def test_one_class_leaves_the_order_undefined(only: int) -> None:
 
 def test_a_class_that_is_absent_is_left_out_of_the_mean() -> None:
     p = torch.tensor([[0.6, 0.3, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1]], dtype=torch.float64)
-    found = metrics(count(p.log(), torch.tensor([0, 1, 1]), 3, BINS, M))
+    found = count(p.log(), torch.tensor([0, 1, 1]), 3, BINS, M).metrics()
     assert (found.auroc, found.auprc) == (1, 1)
     assert (found.balanced_accuracy, found.f1) == (1, 1)
 
 
 def test_one_class_of_many_has_no_auroc() -> None:
-    found = metrics(count(torch.eye(3), torch.tensor([1, 1, 1]), 3, BINS, M))
+    found = count(torch.eye(3), torch.tensor([1, 1, 1]), 3, BINS, M).metrics()
     assert (found.auroc, found.auprc, found.balanced_accuracy) == (None, None, None)
     assert found.f1 == pytest.approx(0.5)
 
@@ -168,13 +169,13 @@ def test_one_class_of_many_has_no_auroc() -> None:
 def test_overall_metrics_are_those_of_all_rows() -> None:
     steps, y = [10, 900, 400, 600, 500, 20, 999], [0, 1, 0, 1, 0, 1, 1]
     parts = [count(on_grid(steps[i::3]), torch.tensor(y[i::3]), 2, BINS, M) for i in range(3)]
-    found = metrics(merge(parts))
+    found = merge(parts).metrics()
     assert found.auroc == pytest.approx(oracle.roc_auc_score(y, steps), abs=1e-12)
     assert found.rows == 7
 
 
 def some(**values: Any) -> Metrics:
-    empty = {measure.name: None for measure in METRICS}
+    empty = {measure.name: None for measure in READING.measures}
     return Metrics(**({"rows": 9} | empty | values))
 
 
@@ -185,7 +186,8 @@ def test_summary() -> None:
             "hungary": some(auroc=0.9, loss=0.5),
             "cleveland": some(auroc=0.6),
             "switzerland": some(loss=0.2),
-        }
+        },
+        READING.measures,
     )
     worst = found.worst["auroc"]
     assert worst is not None
@@ -199,18 +201,14 @@ def test_summary() -> None:
     assert (found.worst["f1"], found.mean["f1"], found.spread["f1"]) == (None, None, None)
 
 
-def test_every_metric_has_a_measure() -> None:
-    assert {m.name for m in METRICS} == set(Metrics.model_fields) - {"rows"}
-
-
 def test_roc_points() -> None:
-    assert roc_points(two([0.8, 0.6, 0.6, 0.2], [1, 1, 0, 0])) == (
+    assert two([0.8, 0.6, 0.6, 0.2], [1, 1, 0, 0]).curve().roc == (
         (0, 0),
         (0, 0.5),
         (0.5, 1),
         (1, 1),
     )
-    assert roc_points(two([0.8, 0.6], [1, 1])) == ()
+    assert two([0.8, 0.6], [1, 1]).curve().roc == ()
 
 
 @settings(max_examples=40, deadline=None)
@@ -219,14 +217,14 @@ def test_area_under_the_roc_points_is_the_auroc(seed: int, classes: int) -> None
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(60, 1 if classes == 2 else classes, generator=generator)
     counts = count(logits, torch.randint(0, classes, (60,), generator=generator), classes, 100, M)
-    x, y = np.array(roc_points(counts)).T
+    x, y = np.array(counts.curve().roc).T
     assert (np.diff(x) >= 0).all()
     assert (np.diff(y) >= 0).all()
     area = float(np.trapezoid(y, x))
-    assert area == pytest.approx(metrics(counts).auroc, abs=1e-5 if classes == 2 else 0.02)
+    assert area == pytest.approx(counts.metrics().auroc, abs=1e-5 if classes == 2 else 0.02)
 
 
 def test_calibration_points() -> None:
-    points = calibration_points(two([0.81, 0.83, 0.2], [1, 0, 0]))
+    points = two([0.81, 0.83, 0.2], [1, 0, 0]).curve().calibration
     assert [(p.rows, p.observed) for p in points] == [(1, 0), (2, 0.5)]
     assert points[1].confidence == pytest.approx(0.82, abs=1e-6)

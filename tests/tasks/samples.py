@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from federated.counts import Counts, count, merge
-from federated.metrics import metrics
+from federated.counts import Counts, merge
+from federated.objectives.classification import READING
 from federated.results import (
     ALL,
     Baselines,
@@ -16,12 +16,12 @@ from federated.results import (
     RoundRow,
     RunFacts,
     alone,
-    curve,
     results,
     round_row,
 )
 from federated.schema import Coverage
 from tasks.report_files import ROUNDS, write_curves, write_results, write_rounds
+from tests.federated.make import count
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va")
 ROUNDS_RUN = 4
@@ -57,18 +57,20 @@ def write_sample(
     for round_ in range(rounds + 1):
         now = all_counts(1.4 * round_ / (round_ + 4))
         lines += [
-            round_row(round_, h, 0.7 / (round_ + 1) if round_ else None, metrics(c))
+            round_row(round_, h, 0.7 / (round_ + 1) if round_ else None, c.metrics())
             for h, c in now.items()
         ]
-        lines.append(round_row(round_, ALL, None, metrics(merge([*now.values()]))))
-    each = {h: metrics(c) for h, c in now.items()}
+        lines.append(round_row(round_, ALL, None, merge([*now.values()]).metrics()))
+    each = {h: c.metrics() for h, c in now.items()}
     everything = merge([*now.values()])
     worse, better = all_counts(0.8), all_counts(1.25)
     compared = Baselines(
-        alone=alone({h: metrics(c) for h, c in worse.items()}, metrics(merge([*worse.values()]))),
+        alone=alone(
+            {h: c.metrics() for h, c in worse.items()}, merge([*worse.values()]).metrics(), READING
+        ),
         pooled=Pooled(
-            hospitals={h: metrics(c) for h, c in better.items()},
-            all=metrics(merge([*better.values()])),
+            hospitals={h: c.metrics() for h, c in better.items()},
+            all=merge([*better.values()]).metrics(),
         ),
     )
     facts = RunFacts(
@@ -94,7 +96,7 @@ def write_sample(
         config="ab" * 32,
     )
     write_results(
-        folder, results(metrics(everything), each, compared if baselines else Baselines(), facts)
+        folder, results(everything.metrics(), each, compared if baselines else Baselines(), facts)
     )
     coverage = {
         h: Coverage(
@@ -109,7 +111,7 @@ def write_sample(
         )
         for i, (h, found) in enumerate(each.items())
     }
-    plotted = {h: curve(c) for h, c in now.items()}
-    write_curves(folder, Curves(overall=curve(everything), hospitals=plotted, coverage=coverage))
+    plotted = {h: c.curve() for h, c in now.items()}
+    write_curves(folder, Curves(overall=everything.curve(), hospitals=plotted, coverage=coverage))
     write_rounds(folder / ROUNDS, lines)
     return folder

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from federated.counts import count, to_dict
+from federated.counts import to_dict
 from federated.errors import CorruptDataError, DataError, WardroundError
 from federated.types import Update, Weights
 from tasks.journal import Journal, RoundRecord, Standing, open_journal
 from tests.conftest import ROOT
+from tests.federated.make import count
 
 RUN = "0123456789abcdef" * 4
 OTHER = "fedcba9876543210" * 4

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from federated.errors import WardroundError
-from federated.metrics import METRICS
+from federated.objectives.classification import READING
 from federated.results import ALL, RoundRow
 from tasks.comparison import MISSING, best, comparison, number
 from tasks.report import REPORT, render, table
@@ -89,9 +89,9 @@ def test_every_hospital_and_figure_is_on_the_page(tmp_path: Path) -> None:
     every = [results.overall, alone.all, pooled.all]
     every += [*results.hospitals.values(), *alone.hospitals.values(), *pooled.hospitals.values()]
     for found in every:
-        for measure in METRICS:
+        for measure in READING.measures:
             assert number(getattr(found, measure.name)) in page.text
-    for measure in METRICS:
+    for measure in READING.measures:
         assert number(results.spread[measure.name]) in page.text
         assert number(alone.mean[measure.name]) in page.text
         assert measure.label in page.text
@@ -171,13 +171,15 @@ def test_comparison_by_hand(tmp_path: Path) -> None:
     results = read_results(write_sample(tmp_path, one_class=2))
     rows = comparison(results)
     assert [r.name for r in rows] == [*sorted(HOSPITALS), "hospital mean", "all hospitals"]
-    assert rows[0].models["federated"]["auroc"] == results.hospitals["cleveland"].auroc
+    assert rows[0].models["federated"]["auroc"] == results.hospitals["cleveland"]["auroc"]
     assert (rows[-1].train, rows[-1].test) == (620, 280)
     three = [rows[i].models["federated"]["auroc"] for i in (0, 1, 3)]
     assert rows[-2].models["federated"]["auroc"] == pytest.approx(sum(v or 0 for v in three) / 3)
-    assert best(rows[2], "auroc") is None
+    assert best(rows[2], READING.headline) is None
     figures = rows[0].models
-    assert best(rows[0], "loss") == min(figures, key=lambda model: figures[model]["loss"] or 0)
+    assert best(rows[0], READING.measure("loss")) == min(
+        figures, key=lambda model: figures[model]["loss"] or 0
+    )
 
 
 def test_terminal_table(tmp_path: Path) -> None:
