@@ -1,6 +1,7 @@
 """The frozen records that cross every border between hospitals, rules and rounds."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -44,6 +45,7 @@ class Update:
     examples: training rows n_i behind it.
     steps: gradient steps taken.
     loss: mean training loss over those steps, nats per row.
+    scalars: what else a rule sends, one number each.
     """
 
     hospital: str
@@ -52,3 +54,4 @@ class Update:
     examples: int
     steps: int
     loss: float
+    scalars: Mapping[str, float] = field(default_factory=dict)

@@ -35,7 +35,17 @@ def site(name: str, rule: object, count: int = 40, width: int = 3, seed: int = 0
     )
 
 
-def update(name: str, values: list[float], examples: int = 1, round_: int = 1) -> Update:
+def update(
+    name: str, values: list[float], examples: int = 1, round_: int = 1, **scalars: float
+) -> Update:
     """An update of one tensor `w`."""
     delta: Weights = {"w": torch.tensor(values)}
-    return Update(name, round_, delta, examples, steps=1, loss=0.5)
+    return Update(name, round_, delta, examples, steps=1, loss=0.5, scalars=scalars)
+
+
+def updates_of(rows: np.ndarray) -> list[Update]:
+    """Updates h00, h01, … of one float64 tensor `w`, one of each row of [n, d]."""
+    return [
+        Update(f"h{i:02d}", 1, {"w": torch.tensor(row, dtype=torch.float64)}, 1, 1, 0.5)
+        for i, row in enumerate(np.asarray(rows, dtype=np.float64))
+    ]
