@@ -82,7 +82,7 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
             with clock("check"):
                 updates = [check_update(update, shared(weights, frozenset())) for update in updates]
             with clock("aggregate"):
-                combined = aggregate(rules, updates, len(sites), sites[0].buffers)
+                combined = aggregate(rules, updates, len(sites))
                 weights, state = rules.server.apply(weights, combined, state)
             with clock("evaluate"):
                 counts = {site.hospital: site.evaluate(weights, {}) for site in sites}

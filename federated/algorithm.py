@@ -69,9 +69,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 DEFAULTS = {
     "local": "sgd",
-    "compression": "plain",
+    "compression": "identity",
     "personal": "shared",
-    "preaggregation": "plain",
+    "preaggregation": "identity",
     "aggregation": "mean",
     "server": "sgd",
     "selection": "all",

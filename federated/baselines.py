@@ -13,12 +13,12 @@ import torch
 from federated.aggregation.mean import Mean
 from federated.algorithm import Algorithm
 from federated.checks import check_update
-from federated.compression.plain import Plain as Uncompressed
+from federated.compression.identity import Identity as Uncompressed
 from federated.coordinator import aggregate
 from federated.counts import Counts
 from federated.local.rep import Rep
 from federated.personal.shared import Shared
-from federated.preaggregation.plain import Plain
+from federated.preaggregation.identity import Identity
 from federated.site import LocalSite, shared
 from federated.types import Order, Split, Weights
 
@@ -37,7 +37,7 @@ def lonely(algorithm: Algorithm) -> Algorithm:
     return replace(
         algorithm,
         aggregation=Mean() if algorithm.robust else algorithm.aggregation,
-        preaggregation=Plain(),
+        preaggregation=Identity(),
         compression=Uncompressed(),
         personal=Shared(),
         local=algorithm.local.whole() if isinstance(algorithm.local, Rep) else algorithm.local,
@@ -74,7 +74,7 @@ def _train(site: LocalSite, weights: Weights, steps: int) -> Weights:
         order = Order(number, weights, algorithm.server.broadcast(server))
         trained = site.train(order, state, steps - taken)
         update = check_update(trained.update, shared(weights, site.own))
-        combined = aggregate(algorithm, [update], 1, site.buffers)
+        combined = aggregate(algorithm, [update], 1)
         weights, server = algorithm.server.apply(weights, combined, server)
         state = trained.state
         taken += update.steps

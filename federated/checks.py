@@ -1,11 +1,15 @@
 """What an update must be before it may be aggregated."""
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 
 from federated.errors import UpdateError
 from federated.types import Update, Weights
+
+_DIVERGED = "training diverged: lower algorithm.local.lr"
 
 
 def check_update(update: Update, expected: Weights) -> Update:
@@ -13,30 +17,47 @@ def check_update(update: Update, expected: Weights) -> Update:
 
     Raises UpdateError, which names hospital, round and tensor.
     """
-
-    def refuse(why: str) -> UpdateError:
-        return UpdateError(update.hospital, update.round, why)
-
     if update.examples < 1 or update.steps < 1:
-        raise refuse(f"trained on {update.examples} examples in {update.steps} steps")
-    if update.delta.keys() != expected.keys():
-        odd = sorted(update.delta.keys() ^ expected.keys())
-        raise refuse(f"the update's tensors are not the model's: {', '.join(odd)}")
-    for name, tensor in (*update.delta.items(), *update.tensors.items()):
-        if name not in expected:
-            raise refuse(f"tensor {name!r} is none of the model's")
-        like = expected[name]
-        if tensor.shape != like.shape or tensor.dtype != like.dtype:
-            got, want = f"{tensor.dtype}{list(tensor.shape)}", f"{like.dtype}{list(like.shape)}"
-            raise refuse(f"tensor {name!r} is {got}, the model's is {want}")
-        if not bool(torch.isfinite(tensor).all()):
-            raise refuse(f"tensor {name!r} holds NaN or infinity; {_DIVERGED}")
-    if not math.isfinite(update.loss):
-        raise refuse(f"the training loss is {update.loss}; {_DIVERGED}")
-    for name, value in update.scalars.items():
+        raise _refused(update, f"trained on {update.examples} examples in {update.steps} steps")
+    _check_tensors(update, update.delta, expected, "the model's")
+    like = {name: t for name, t in expected.items() if name in update.tensors}
+    _check_tensors(update, update.tensors, like, "the model's")
+    for name, value in {"the training loss": update.loss, **update.scalars}.items():
         if not math.isfinite(value):
-            raise refuse(f"{name} is {value}; {_DIVERGED}")
+            raise _refused(update, f"{name} is {value}; {_DIVERGED}")
     return update
 
 
-_DIVERGED = "training diverged: lower algorithm.local.lr"
+def alike(updates: Sequence[Update]) -> list[Update]:
+    """The updates in the order of their hospitals' names, if they can be aggregated together.
+
+    Raises ValueError without updates or for two of one hospital, and UpdateError, which names
+    hospital, round and tensor, for NaN, infinity, and tensors unlike the first hospital's.
+    """
+    if not updates:
+        raise ValueError("no updates to aggregate")
+    ordered = sorted(updates, key=lambda update: update.hospital)
+    for left, right in pairwise(ordered):
+        if left.hospital == right.hospital:
+            raise ValueError(f"two updates of hospital {left.hospital!r}")
+    first = ordered[0]
+    for update in ordered:
+        _check_tensors(update, update.delta, first.delta, f"{first.hospital}'s")
+    return ordered
+
+
+def _check_tensors(update: Update, found: Weights, expected: Weights, whose: str) -> None:
+    if found.keys() != expected.keys():
+        odd = sorted(found.keys() ^ expected.keys())
+        raise _refused(update, f"the update's tensors are not {whose}: {', '.join(odd)}")
+    for name, tensor in found.items():
+        like = expected[name]
+        if tensor.shape != like.shape or tensor.dtype != like.dtype:
+            got, want = f"{tensor.dtype}{list(tensor.shape)}", f"{like.dtype}{list(like.shape)}"
+            raise _refused(update, f"tensor {name!r} is {got}, {whose} is {want}")
+        if not bool(torch.isfinite(tensor).all()):
+            raise _refused(update, f"tensor {name!r} holds NaN or infinity; {_DIVERGED}")
+
+
+def _refused(update: Update, why: str) -> UpdateError:
+    return UpdateError(update.hospital, update.round, why)

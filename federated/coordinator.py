@@ -7,18 +7,16 @@ from federated.types import Aggregate, Update, Weights
 from federated.weights import exact_sum
 
 
-def aggregate(
-    algorithm: Algorithm, updates: Sequence[Update], hospitals: int, buffers: frozenset[str]
-) -> Aggregate:
+def aggregate(algorithm: Algorithm, updates: Sequence[Update], hospitals: int) -> Aggregate:
     """Many updates → one aggregate, float64: pre-aggregation, aggregation, sum of extras.
 
-    hospitals: of the whole federation. buffers: names of tensors that are no parameters.
-    Raises ValueError without updates, or with fewer than a robust rule needs; OverflowError.
+    hospitals: of the whole federation. Raises ValueError without updates, ConfigError with fewer
+    than a robust rule needs, OverflowError for updates too large for the exact sum.
     """
     prepared = algorithm.preaggregation.prepare(updates)
     extra = exact_sum((u.tensors, 1) for u in updates).value()
     step: Weights = algorithm.aggregation.aggregate(prepared)
-    return Aggregate(step, extra, len(updates), hospitals, buffers)
+    return Aggregate(step, extra, len(updates), hospitals)
 
 
 def check_size(algorithm: Algorithm, hospitals: int) -> dict[str, int]:

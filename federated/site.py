@@ -66,14 +66,11 @@ class LocalSite:
     resolution: EvaluationConfig
     hospital: str = field(init=False)
     own: frozenset[str] = field(init=False)
-    buffers: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hospital", self.data.hospital)
         object.__setattr__(self, "network", copy.deepcopy(self.network))
         object.__setattr__(self, "own", self.algorithm.personal.names(self.network))
-        names = frozenset(name for name, _ in self.network.named_buffers())
-        object.__setattr__(self, "buffers", names)
 
     def train(self, order: Order, state: Weights, steps: int | None = None) -> Trained:
         """One round of local training; `steps` cuts it short.

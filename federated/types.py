@@ -94,11 +94,9 @@ class Aggregate:
 
     step: float64, one step for the shared tensors. extra: float64, Σ over the cohort of
     `Update.tensors`. cohort: hospitals that trained; hospitals: of the whole federation.
-    buffers: tensors of `step` that are statistics and no parameters (batch norm's).
     """
 
     step: Weights
     extra: Weights
     cohort: int
     hospitals: int
-    buffers: frozenset[str] = frozenset()

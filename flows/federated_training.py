@@ -87,7 +87,7 @@ def federate(job: Job, journal: Journal, to: Recorder) -> Standing:
             trained = train_each(job, cohort, order(job, number, now), now, progress)
             expected = shared(now.weights, sites[0].own)
             updates = [check_update(one.update, expected) for one in trained]
-            combined = aggregate(number, unseen(algorithm), unseen(updates), unseen(sites))
+            combined = aggregate(number, unseen(algorithm), unseen(updates), len(sites))
             weights, server = algorithm.server.apply(now.weights, combined, now.server)
             states = now.states | {one.update.hospital: one.state for one in trained}
             counts = evaluate(number, unseen(sites), unseen(weights), unseen(states))

@@ -61,11 +61,11 @@ def tune(hospital: str, number: int, site: Site, order: Order, state: Weights) -
 
 @task(task_run_name="aggregate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
 def aggregate(
-    number: int, algorithm: Algorithm, updates: Sequence[Update], sites: Sequence[LocalSite]
+    number: int, algorithm: Algorithm, updates: Sequence[Update], hospitals: int
 ) -> Aggregate:
     """Many updates → one step."""
     try:
-        return combine(algorithm, updates, len(sites), sites[0].buffers)
+        return combine(algorithm, updates, hospitals)
     except OverflowError as error:
         raise WardroundError(
             f"round {number}: {error}; training diverges: lower algorithm.local.lr"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from federated.checks import alike
 from federated.plugins import options
 from federated.types import Update, Weights
 from federated.weights import exact_sum
@@ -17,4 +18,4 @@ class Mean:
     def aggregate(self, updates: Sequence[Update]) -> Weights:
         """The weighted mean, float64. Raises ValueError without updates."""
         by_examples = self.weighted_by == "examples"
-        return exact_sum((u.delta, u.examples if by_examples else 1) for u in updates).mean()
+        return exact_sum((u.delta, u.examples if by_examples else 1) for u in alike(updates)).mean()

@@ -5,6 +5,7 @@ With m hospitals this is m times the mean: the step size grows with the number o
 
 from collections.abc import Sequence
 
+from federated.checks import alike
 from federated.plugins import options
 from federated.types import Update, Weights
 from federated.weights import exact_sum
@@ -16,4 +17,4 @@ class Sum:
 
     def aggregate(self, updates: Sequence[Update]) -> Weights:
         """Σ u_i, float64. Raises ValueError without updates."""
-        return exact_sum((u.delta, 1) for u in updates).value()
+        return exact_sum((u.delta, 1) for u in alike(updates)).value()

@@ -1,7 +1,8 @@
 """FedDyn's server step: h ← h - (|S|/N)·Δ, w ← w + Δ - h.
 
 Acar et al. 2021 (arXiv:2111.04263), algorithm 1, with its h divided by α: the server needs no α.
-Δ must be the mean over hospitals alike. Buffers are no parameters: they take Δ alone.
+Δ must be the mean over hospitals alike. Running statistics are no parameters: they take Δ
+alone.
 """
 
 from typing import ClassVar
@@ -10,6 +11,7 @@ import torch
 
 from federated.plugins import options
 from federated.server import Server
+from federated.server._adaptive import statistic
 from federated.types import Aggregate, Weights
 from federated.weights import add
 
@@ -32,7 +34,7 @@ class Dyn(Server):
         drift = {
             name: state.get(name, torch.zeros_like(step)) - taken * step
             for name, step in aggregate.step.items()
-            if name not in aggregate.buffers
+            if not statistic(name)
         }
         step = {n: s - drift[n] if n in drift else s for n, s in aggregate.step.items()}
         return add(weights, step), drift

@@ -12,7 +12,7 @@ from federated.config import EvaluationConfig
 from federated.local import LocalTask
 from federated.objectives.classification import ClassCounts, Classification
 from federated.site import LocalSite
-from federated.types import HospitalData, Split, Update, Weights
+from federated.types import Aggregate, HospitalData, Split, Update, Weights
 from models.logistic import Logistic
 
 YES_NO = Classification(("no", "yes"))
@@ -75,7 +75,22 @@ def task(
     return LocalTask(network, weights, data, steps, drawn, YES_NO, **more)
 
 
-def update(name: str, values: list[float], examples: int = 1, round_: int = 1) -> Update:
+def aggregated(step: Weights, cohort: int = 3, hospitals: int = 3) -> Aggregate:
+    """What a server rule gets."""
+    return Aggregate(step, {}, cohort, hospitals)
+
+
+def update(
+    name: str, values: list[float], examples: int = 1, round_: int = 1, **scalars: float
+) -> Update:
     """An update of one tensor `w`."""
     delta: Weights = {"w": torch.tensor(values)}
-    return Update(name, round_, delta, examples, steps=1, loss=0.5)
+    return Update(name, round_, delta, examples, steps=1, loss=0.5, scalars=scalars)
+
+
+def updates_of(rows: np.ndarray) -> list[Update]:
+    """Updates h00, h01, … of one float64 tensor `w`, one of each row of [n, d]."""
+    return [
+        Update(f"h{i:02d}", 1, {"w": torch.tensor(row, dtype=torch.float64)}, 1, 1, 0.5)
+        for i, row in enumerate(np.asarray(rows, dtype=np.float64))
+    ]

@@ -9,7 +9,7 @@ from federated.types import Weights
 
 
 @options
-class Plain:
+class Identity:
     """No options."""
 
     error_feedback: ClassVar[bool] = False
