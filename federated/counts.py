@@ -74,7 +74,7 @@ def merge(parts: Sequence[_C]) -> _C:
     if not parts:
         raise ValueError("no counts to merge")
     kind = type(parts[0])
-    shapes = {(type(p), *(getattr(p, name).shape for name in kind.arrays)) for p in parts}
+    shapes = {(type(p), *(getattr(p, name).shape for name in p.arrays)) for p in parts}
     if len(shapes) > 1:
         raise ValueError(f"counts differ in kind, classes or bins: {sorted(map(str, shapes))}")
     each = {f.name: [getattr(p, f.name) for p in parts] for f in fields(kind)}

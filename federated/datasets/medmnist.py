@@ -12,14 +12,14 @@ import urllib.request
 import zipfile
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from federated import plugins, records
 from federated.datasets._medmnist_catalogue import CATALOGUE, Published
 from federated.errors import ConfigError, CorruptDataError, DataError
-from federated.schema import ImageSchema
+from federated.schema import ImageSchema, Labels
 from federated.split import TEST, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
@@ -45,11 +45,6 @@ class Medmnist:
         if self.name not in CATALOGUE:
             hint = plugins.nearest(self.name, sorted(CATALOGUE))
             raise ConfigError(f"data.source.name: no 2-D MedMNIST is called {self.name!r}; {hint}")
-        if CATALOGUE[self.name].multi_label:
-            raise ConfigError(
-                f"data.source.name: {self.name} gives an image several labels at once, which "
-                "Wardround does not train on; choose a MedMNIST with one label an image"
-            )
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -65,8 +60,12 @@ class Medmnist:
                 _download(f"{self.url.rstrip('/')}/{self.name}.npz", archive, published.md5)
             _verify(archive, published.md5)
         pixels, labels, split = _load(archive, published)
+        several = published.multi_label
         schema = ImageSchema(
-            shape=(published.channels, 28, 28), target=self.name, classes=published.classes
+            shape=(published.channels, 28, 28),
+            target=self.name,
+            classes=() if several else published.classes,
+            question=Labels(names=published.classes) if several else None,
         )
         own = split if self.official_split else None
         return records.Images(pixels, labels, schema, None, self.files[0], own)
@@ -108,8 +107,8 @@ def _verify(archive: Path, md5: str) -> None:
 
 def _load(
     archive: Path, published: Published
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
-    """Pooled pixels uint8 [n, c, 28, 28], labels int64 [n] and split codes uint8 [n]."""
+) -> tuple[NDArray[np.uint8], NDArray[Any], NDArray[np.uint8]]:
+    """Pooled pixels uint8 [n, c, 28, 28], targets and split codes uint8 [n]."""
     if not archive.is_file():
         raise DataError(f"{archive}: no such file; give the right path in data.source.path")
     try:
@@ -125,13 +124,24 @@ def _load(
             f"{archive}: images are {pixels.dtype} {pixels.shape[1:]}, expected uint8 {expected}; "
             "take the 28×28 archive"
         )
-    labels = labels.reshape(len(labels), -1)
-    known = (labels >= 0) & (labels < len(published.classes))
-    if labels.shape != (len(pixels), 1) or not known.all():
-        raise DataError(
-            f"{archive}: expected one label in 0 to {len(published.classes) - 1} for each of "
-            f"{len(pixels)} images; is it the archive of data.source.name?"
-        )
     pixels = pixels.reshape(-1, 28, 28, published.channels).transpose(0, 3, 1, 2)
     split = np.repeat([*_PARTS.values()], [len(part) for part in images]).astype(np.uint8)
-    return np.ascontiguousarray(pixels), labels[:, 0].astype(np.int64), split
+    return np.ascontiguousarray(pixels), _targets(archive, labels, len(pixels), published), split
+
+
+def _targets(
+    archive: Path, labels: NDArray[Any], images: int, published: Published
+) -> NDArray[Any]:
+    """One class int64 [n] an image, or several labels float64 [n, L], 0 or 1."""
+    labels = labels.reshape(len(labels), -1)
+    classes = len(published.classes)
+    width, top = (classes, 1) if published.multi_label else (1, classes - 1)
+    if labels.shape != (images, width) or not ((labels >= 0) & (labels <= top)).all():
+        what = "one label" if width == 1 else f"{width} labels"
+        raise DataError(
+            f"{archive}: expected {what} in 0 to {top} for each of {images} images; is it the "
+            "archive of data.source.name?"
+        )
+    if published.multi_label:
+        return labels.astype(np.float64)
+    return labels[:, 0].astype(np.int64)

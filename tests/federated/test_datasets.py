@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from federated.datasets.mnist import Mnist
 from federated.datasets.synthetic import Synthetic
 from federated.datasets.table import Table
 from federated.errors import ConfigError, CorruptDataError, DataError
-from federated.schema import TableSchema
+from federated.schema import Labels, Survival, TableSchema, Value
 
 PROJECT = Path(__file__).resolve().parents[2]
 PNEUMONIA = PROJECT / "../shared/data/pneumonia/pneumoniamnist.npz"
@@ -246,9 +247,80 @@ def test_medmnist_refuses_a_damaged_or_absent_download(
 def test_medmnist_names() -> None:
     with pytest.raises(ConfigError, match="did you mean 'pneumoniamnist'"):
         Medmnist(name="pneumonia_mnist")
-    with pytest.raises(ConfigError, match="several labels at once"):
-        Medmnist(name="chestmnist")
     assert len(catalogue.CATALOGUE) == 12
+
+
+def test_medmnist_with_several_labels_an_image(tmp_path: Path) -> None:
+    arrays = {
+        f"{part}_images": np.zeros((2, 28, 28), np.uint8) for part in ("train", "val", "test")
+    }
+    found = np.random.default_rng(0).integers(0, 2, (2, 14), dtype=np.uint8)
+    labels = {f"{part}_labels": found for part in ("train", "val", "test")}
+    np.savez(tmp_path / "chest.npz", **arrays, **labels)  # type: ignore[arg-type]
+    record = Medmnist(name="chestmnist", path="chest.npz").read(tmp_path)
+    assert isinstance(record.schema.question, Labels)
+    assert record.schema.question.names[-1] == "hernia"
+    assert record.labels.tolist() == np.tile(found, (3, 1)).tolist()
+    with pytest.raises(DataError, match="expected one label in 0 to 1"):
+        Medmnist(name="pneumoniamnist", path="chest.npz").read(tmp_path)
+
+
+TARGETS = """site,age,days,a,b,months,died
+north,50,3.5,0,1,12,1
+north,60,4,1,1,7.5,0
+south,70,9,0,0,30,1
+"""
+
+
+def test_table_of_other_questions(tmp_path: Path) -> None:
+    path = written(tmp_path, TARGETS).name
+    rest = {"path": path, "hospital": "site"}
+    value = Table(**rest, target="days", target_kind="value", drop=("a", "b", "months", "died"))
+    schema = value.read(tmp_path).schema
+    assert (schema.target, schema.question, schema.classes) == ("days", Value(), ())
+    assert [c.name for c in schema.columns] == ["age"]
+    labels = Table(**rest, labels=("a", "b"), drop=("days", "months", "died"))
+    assert labels.read(tmp_path).schema.question == Labels(names=("a", "b"))
+    survival = Table(**rest, time="months", event="died", drop=("days", "a", "b"))
+    found = survival.read(tmp_path)
+    assert found.schema.question == Survival(time="months", event="died")
+    assert [c.name for c in found.schema.columns] == ["age"]
+    (tmp_path / "schema.json").write_text(found.schema.model_dump_json())
+    again = Table(
+        **rest, time="months", event="died", drop=("days", "a", "b"), schema="schema.json"
+    )
+    assert again.read(tmp_path).schema == found.schema
+    wrong = Table(**rest, target="died", drop=("days", "a", "b"), schema="schema.json")
+    with pytest.raises(DataError, match="not the schema of a table with target 'died'"):
+        wrong.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"target": "days", "labels": ("a", "b")},
+        {"time": "months"},
+        {"event": "died"},
+        {"labels": ("a",)},
+        {"target": "days", "event": "died"},
+    ],
+)
+def test_table_asks_one_question(given: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"data\.source"):
+        Table(path="mine.csv", **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("question", ["value", "labels", "survival"])
+def test_synthetic_questions_share_the_patients(question: Literal["value"]) -> None:
+    plain = Synthetic(hospitals=2, rows=50, features=3).read(PROJECT)
+    other = Synthetic(hospitals=2, rows=50, features=3, question=question).read(PROJECT)
+    shared = ["x1", "x2", "x3"]
+    pd.testing.assert_frame_equal(plain.frame[shared], other.frame[shared])
+    asked = other.frame[[c.name for c in other.schema.targets]]
+    assert list(other.frame.columns) == [*shared, *asked.columns]
+    assert asked.nunique().min() >= 2
+    assert (asked.nunique().max() > 90) == (question != "labels")
 
 
 def test_medmnist_local_archive_faults(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from federated.errors import DataError
-from federated.schema import Column, TableSchema
-from federated.validation import validate
+from federated.schema import Column, Labels, Question, Survival, TableSchema, Value
+from federated.validation import Validated, validate
 
 SCHEMA = TableSchema(
     columns=(
@@ -116,3 +116,43 @@ def test_an_absent_target_is_an_error() -> None:
 def test_no_message_holds_a_cell() -> None:
     found = validate("h", frame(age=["secret", "60", "70", "40", "30", "20"]), SCHEMA, 2)
     assert "secret" not in found.coverage.model_dump_json() + str(found.quarantine)
+
+
+def asked(question: Question, **columns: list[object]) -> Validated:
+    schema = TableSchema(
+        columns=(Column(name="age", kind="numeric"),), target="days", question=question
+    )
+    raw = pd.DataFrame({"age": [50] * 5} | columns, index=range(1, 6))
+    return validate("h", raw, schema, 1)
+
+
+def test_values_that_are_missing_not_finite_or_out_of_range_are_quarantined() -> None:
+    found = asked(Value(unit="days", low=0, high=99), days=["3.5", None, "inf", "100", "long"])
+    assert found.frame["days"].tolist() == [3.5]
+    assert found.quarantine == (
+        (2, "days: missing"),
+        (3, "days: not a number"),
+        (4, "days: outside 0 to 99 days"),
+        (5, "days: not a number"),
+    )
+    assert found.coverage.classes == {"days": 1}
+
+
+def test_labels_other_than_0_and_1_are_quarantined() -> None:
+    found = asked(Labels(names=("a", "b")), a=[0, 1, 2, None, 1], b=["1", "0", "1", "1", "yes"])
+    assert found.frame[["a", "b"]].to_numpy().tolist() == [[0, 1], [1, 0]]
+    assert [row for row, _ in found.quarantine] == [3, 4, 5]
+    assert found.coverage.classes == {"a": 1, "b": 1}
+
+
+def test_times_before_0_and_unknown_events_are_quarantined() -> None:
+    found = asked(
+        Survival(time="t", event="e", unit="months"), t=[1.5, -1, 3, None, 0], e=[1, 1, 2, 0, 0]
+    )
+    assert found.frame[["t", "e"]].to_numpy().tolist() == [[1.5, 1], [0, 0]]
+    assert found.quarantine == (
+        (2, "t: outside 0 to ∞ months"),
+        (3, "e: not one of 0, 1"),
+        (4, "t: missing"),
+    )
+    assert found.coverage.classes == {"event": 1, "censored": 1}
