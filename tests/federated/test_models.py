@@ -8,7 +8,7 @@ from federated.local.sgd import Sgd
 from federated.types import Split
 from federated.weights import floating
 from models.resnet import Norm, Resnet
-from tests.federated.make import YES_NO, of_classes
+from tests.federated.make import of_classes, task
 
 
 @pytest.mark.parametrize("side", [8, 9, 28])
@@ -41,8 +41,7 @@ def test_of_batchnorm_means_and_variances_are_sent_and_counters_are_not() -> Non
     weights = weights_of(network)
     rows = Split(torch.randn(6, 1, 8, 8), torch.tensor([0, 1] * 3))
     rule = Sgd(batch_size=3)
-    drawn = torch.Generator().manual_seed(0)
-    delta = rule.train(network, weights, rows, YES_NO, 2, drawn).delta
+    delta = rule.train(task(network, weights, rows, 2, seed=0)).delta
     assert delta.keys() == floating(weights).keys()
     sent = [name for name in delta if name.endswith(("running_mean", "running_var"))]
     assert sent
@@ -65,7 +64,7 @@ def test_resnet_learns() -> None:
     x[y == 2, :, :, ::2] += 2
     optimiser = torch.optim.SGD(network.parameters(), lr=0.2)
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         optimiser.zero_grad()
         loss = objective.loss(network(x), y)
         loss.backward()  # type: ignore[no-untyped-call]
