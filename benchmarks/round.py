@@ -50,12 +50,13 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
     from federated.checks import check_update
     from federated.config import load
     from federated.coordinator import aggregate
+    from federated.federation import Standing
     from federated.initial import weights_of
     from federated.site import shared
     from federated.types import Order
     from tasks import tracking
     from tasks.job import load_job
-    from tasks.journal import Journal, Standing
+    from tasks.journal import Journal
 
     job = load_job(load(Path("params.yaml"), overrides), Path.cwd())
     rules = job.config.algorithm.rules
@@ -85,10 +86,10 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
                 combined = aggregate(rules, updates, len(sites))
                 weights, state = rules.server.apply(weights, combined, state)
             with clock("evaluate"):
-                counts = {site.hospital: site.evaluate(weights, {}) for site in sites}
+                counts = {site.hospital: site.evaluate(weights, {}).test for site in sites}
             with clock("journal"):
                 standing = Standing(number, weights, state, {})
-                record = journal.commit(standing, updates, counts)
+                record = journal.commit(standing, updates, counts, {})
             with clock(OUTSIDE[1]):
                 tracking.mirror(tracked, record, journal.weights_path(record.weights))
         journal.close()

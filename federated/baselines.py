@@ -47,7 +47,9 @@ def lonely(algorithm: Algorithm) -> Algorithm:
 def train_alone(site: LocalSite, algorithm: Algorithm, weights: Weights, steps: int) -> Baseline:
     """`site` trains by itself for `steps` gradient steps; evaluated on its own test rows."""
     single = replace(site, algorithm=lonely(algorithm))
-    return Baseline({site.hospital: single.evaluate(_train(single, weights, steps), {})}, steps)
+    return Baseline(
+        {site.hospital: single.evaluate(_train(single, weights, steps), {}).test}, steps
+    )
 
 
 def train_pooled(
@@ -59,7 +61,7 @@ def train_pooled(
     """
     pool = replace(_pool(sites), algorithm=lonely(algorithm))
     trained = _train(pool, weights, steps)
-    each = {s.hospital: replace(pool, data=s.data).evaluate(trained, {}) for s in sites}
+    each = {s.hospital: replace(pool, data=s.data).evaluate(trained, {}).test for s in sites}
     return Baseline(each, steps)
 
 

@@ -104,6 +104,9 @@ class RunConfig(Section):
 
     rounds: int = Field(ge=1)
     seed: int = Field(ge=0)
+    keep: Literal["last", "best"]
+    best_by: str
+    patience: int | None = Field(ge=1)
     parallel: bool
     baselines: tuple[Literal["alone", "pooled"], ...] = Field(strict=False)
     experiment: str | None = Field(min_length=1)

@@ -108,14 +108,19 @@ class Preprocess(nn.Module):
         self.register_buffer("mean", torch.tensor([s.mean for s in each], dtype=torch.float64))
         self.register_buffer("std", torch.tensor([s.std for s in each], dtype=torch.float64))
 
+    def without_hospital(self, raw: Tensor) -> Tensor:
+        """Rows without the leading hospital's index, in the schema's own shape."""
+        rest = raw[:, 1:]
+        if isinstance(self.schema, ImageSchema):
+            return rest.reshape(-1, *self.schema.shape)
+        return rest
+
     def forward(self, raw: Tensor) -> Tensor:
         """Raw rows → float32 inputs [n, *input_shape]."""
         mean, std = self.mean[0], self.std[0]
         if self.by_hospital:
-            index, raw = raw[:, 0].long(), raw[:, 1:]
+            index, raw = raw[:, 0].long(), self.without_hospital(raw)
             mean, std = self.mean[index], self.std[index]
-            if isinstance(self.schema, ImageSchema):
-                raw = raw.reshape(-1, *self.schema.shape)
         return encode(raw, mean, std, self.schema, self.missing_indicators)
 
 

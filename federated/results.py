@@ -27,6 +27,7 @@ class Examples(Record):
 
     train: int
     test: int
+    validation: int = 0
 
 
 def _known(kind: str) -> str:
@@ -48,6 +49,8 @@ class RunFacts(Record):
     rules: dict[str, dict[str, JsonValue]]
     """local, aggregation, server, selection → name and options."""
     rounds: int
+    kept: int
+    """The round whose model is the result."""
     seed: int
     scaling: str
     parameters: int
@@ -55,6 +58,8 @@ class RunFacts(Record):
     examples: dict[str, Examples]
     steps: int
     """Gradient steps of all hospitals in all rounds."""
+    sent: int
+    """Bytes of all hospitals' updates in all rounds."""
     data: dict[str, str]
     """hospital → MD5 of its data, as DVC has it."""
     config: str
@@ -116,6 +121,7 @@ class RoundRow(Measured):
     round: int
     hospital: str
     train_loss: float | None
+    sent_bytes: int | None
 
 
 def results(
@@ -140,6 +146,10 @@ def alone(hospitals: dict[str, Metrics], overall: Metrics, reading: Reading) -> 
     return Alone(hospitals=hospitals, all=overall, mean=mean)
 
 
-def round_row(round_: int, hospital: str, train_loss: float | None, found: Metrics) -> RoundRow:
-    """A line of rounds.csv. train_loss: None where the hospital did not train."""
-    return RoundRow(round=round_, hospital=hospital, train_loss=train_loss, **found.values)
+def round_row(
+    round_: int, hospital: str, train_loss: float | None, sent: int | None, found: Metrics
+) -> RoundRow:
+    """A line of rounds.csv. train_loss, sent (bytes): None where the hospital did not train."""
+    return RoundRow(
+        round=round_, hospital=hospital, train_loss=train_loss, sent_bytes=sent, **found.values
+    )

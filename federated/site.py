@@ -25,6 +25,14 @@ _EVALUATION_BATCH = 1024
 _NUMBER = 8  # bytes of a scalar
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """Counts over a hospital's rows; validation: None if it keeps none."""
+
+    test: Counts
+    validation: Counts | None
+
+
 class Site(Protocol):
     """One hospital in a federation."""
 
@@ -42,8 +50,8 @@ class Site(Protocol):
     def tune(self, order: Order, state: Weights) -> Weights:
         """The hospital's state after training on for itself alone."""
 
-    def evaluate(self, weights: Weights, state: Weights) -> Counts:
-        """Mergeable counts over the hospital's own test rows."""
+    def evaluate(self, weights: Weights, state: Weights) -> Evaluated:
+        """Mergeable counts over the hospital's own test and validation rows."""
 
     def loss(self, weights: Weights, state: Weights) -> float:
         """Mean loss over the hospital's own training rows."""
@@ -105,9 +113,11 @@ class LocalSite:
         own = self.algorithm.personal.tune(self.algorithm.local, task)
         return state | states.join(personal=own)
 
-    def evaluate(self, weights: Weights, state: Weights) -> Counts:
-        """Counts of the hospital's model over its test rows."""
-        return self._count(self.data.test, weights, state)
+    def evaluate(self, weights: Weights, state: Weights) -> Evaluated:
+        """Counts of the hospital's model over its test rows, and its validation rows if any."""
+        test, validation = self.data.test, self.data.validation
+        chosen = self._count(validation, weights, state) if len(validation) else None
+        return Evaluated(self._count(test, weights, state), chosen)
 
     def loss(self, weights: Weights, state: Weights) -> float:
         """Mean loss of the hospital's model over its training rows."""

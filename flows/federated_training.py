@@ -5,6 +5,7 @@ replaceable: local × aggregation × server. One task run per hospital and round
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,20 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from federated.checks import check_update
 from federated.config import load
+from federated.federation import Standing, advance, begin, checked, order, select
 from federated.initial import weights_of
 from federated.results import Results
-from federated.seeds import generator
-from federated.selection import Candidates
-from federated.site import shared
 from federated.types import Order, Trained
 from flows.baselines import compare
 from tasks.announce import announce
 from tasks.job import Job, cores, load_job
-from tasks.journal import Journal, Standing, open_journal
+from tasks.journal import Journal, open_journal
+from tasks.kept import kept, stops
 from tasks.outcome import write_results
 from tasks.progress import TrainingProgress
 from tasks.record import Recorder, recorder
-from tasks.rounds import aggregate, each, evaluate, train, unseen
+from tasks.rounds import aggregate, each, evaluate, train, tune, unseen
 
 
 def _name() -> str:
@@ -63,37 +62,34 @@ def federated_training(
     job = load_job(config, root)
     with open_journal(job.place.journals, job.fingerprint) as journal:
         with recorder(job, journal) as to:
-            final = federate(job, journal, to)
+            federate(job, journal, to)
+            tune_each(job, journal, to)
             compared = compare(job, journal)
             found = write_results(root / out, job, journal, compared)
             if report:
                 from tasks.report import render  # brings matplotlib, which nothing else needs
 
                 render(root / out)
-            to.finish(found, final, root / out)
+            to.finish(found, root / out)
             announce(found)
         journal.note("finished", True)  # after MLflow's run is closed: nobody resumes it again
     return found
 
 
-def federate(job: Job, journal: Journal, to: Recorder) -> Standing:
+def federate(job: Job, journal: Journal, to: Recorder) -> None:
     """Rounds of select → train each → check → aggregate → server step → evaluate → record."""
-    algorithm, rounds = job.config.algorithm.rules, job.config.run.rounds
-    sites = list(job.sites.values())
+    algorithm, run = job.config.algorithm.rules, job.config.run
+    sites, own = list(job.sites.values()), next(iter(job.sites.values())).own
     now = start(job, journal, to)
-    with TrainingProgress(rounds, now.round, job.objective.reading) as progress:
-        for number in range(now.round + 1, rounds + 1):
-            cohort = select(job, number, now)
-            trained = train_each(job, cohort, order(job, number, now), now, progress)
-            expected = shared(now.weights, sites[0].own)
-            updates = [check_update(one.update, expected) for one in trained]
-            combined = aggregate(number, unseen(algorithm), unseen(updates), len(sites))
-            weights, server = algorithm.server.apply(now.weights, combined, now.server)
-            states = now.states | {one.update.hospital: one.state for one in trained}
-            counts = evaluate(number, unseen(sites), unseen(weights), unseen(states))
-            now = Standing(number, weights, server, states)
-            progress.round(number, to.record(now, updates, counts))
-    return now
+    with TrainingProgress(run.rounds, now.round, job.objective.reading) as progress:
+        while now.round < run.rounds and not stops(run, journal.rounds()):
+            cohort = select(algorithm, job.sites, now, run.seed)
+            trained = train_each(job, cohort, order(algorithm, now, run.rounds), now, progress)
+            updates = checked(trained, now, own)
+            combined = aggregate(now.round + 1, unseen(algorithm), unseen(updates), len(sites))
+            now = advance(algorithm, now, trained, combined)
+            found = evaluate(now.round, unseen(sites), unseen(now.weights), unseen(now.states))
+            progress.round(now.round, to.record(now, updates, found))
 
 
 def start(job: Job, journal: Journal, to: Recorder) -> Standing:
@@ -101,32 +97,10 @@ def start(job: Job, journal: Journal, to: Recorder) -> Standing:
     finished = journal.rounds()
     if finished:
         return journal.standing(finished[-1])
-    weights = weights_of(job.network)
-    begin = Standing(0, weights, job.config.algorithm.rules.server.init(weights), {})
-    counts = evaluate(0, unseen(list(job.sites.values())), unseen(weights), unseen({}))
-    to.record(begin, [], counts)
-    return begin
-
-
-def select(job: Job, number: int, now: Standing) -> list[str]:
-    """The cohort of a round."""
-    drawn = generator("selection", job.config.run.seed, number)
-    candidates = Candidates(
-        hospitals=tuple(job.hospitals),
-        examples={h: len(site.data.train) for h, site in job.sites.items()},
-        round=number,
-        seed=job.config.run.seed,
-        loss=lambda h: job.sites[h].loss(now.weights, now.states.get(h, {})),
-    )
-    cohort: list[str] = job.config.algorithm.rules.selection.select(candidates, drawn)
-    return cohort
-
-
-def order(job: Job, number: int, now: Standing) -> Order:
-    """What every hospital of the cohort gets."""
-    algorithm = job.config.algorithm.rules
-    rate = algorithm.schedule.factor(number, job.config.run.rounds)
-    return Order(number, now.weights, algorithm.server.broadcast(now.server), rate)
+    now = begin(job.config.algorithm.rules, weights_of(job.network))
+    sites = list(job.sites.values())
+    to.record(now, [], evaluate(0, unseen(sites), unseen(now.weights), unseen({})))
+    return now
 
 
 def train_each(
@@ -134,11 +108,28 @@ def train_each(
 ) -> list[Trained]:
     """One task run per hospital, side by side or one after another: the same bytes."""
     calls = [
-        (h, given.round, unseen(job.sites[h]), unseen(given), unseen(now.states.get(h, {})))
-        for h in cohort
+        (h, given.round, unseen(job.sites[h]), unseen(given), unseen(now.of(h))) for h in cohort
     ]
     trained: list[Trained] = []
     for answer in each(train, calls, side_by_side=job.config.run.parallel):
         trained.append(answer)
         progress.hospitals(given.round, len(trained), len(cohort))
     return trained
+
+
+def tune_each(job: Job, journal: Journal, to: Recorder) -> None:
+    """If the personal rule asks for it, one more round: each hospital for itself alone."""
+    rounds = journal.rounds()
+    if rounds[-1].tuned or not job.config.algorithm.rules.personal.tunes:
+        return
+    now = journal.standing(kept(job.config.run, rounds))
+    number = rounds[-1].round + 1
+    given = Order(number, now.weights)
+    calls = [
+        (h, number, unseen(site), unseen(given), unseen(now.of(h))) for h, site in job.sites.items()
+    ]
+    answers = each(tune, calls, side_by_side=job.config.run.parallel)
+    tuned = replace(now, round=number, states=dict(zip(job.sites, answers, strict=True)))
+    sites = list(job.sites.values())
+    found = evaluate(number, unseen(sites), unseen(tuned.weights), unseen(tuned.states))
+    to.record(tuned, [], found, tuned=True)

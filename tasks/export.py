@@ -4,6 +4,7 @@
 the schema's ranges and codes: no patient's row is in it.
 """
 
+import copy
 import io
 from dataclasses import dataclass
 from typing import Any
@@ -39,29 +40,48 @@ class Scoring:
 class _Program(nn.Module):
     """Raw features float32 [n, ...] → predictions [n, P] of the objective."""
 
-    def __init__(self, preprocess: Preprocess, network: nn.Module, objective: Objective) -> None:
+    def __init__(
+        self, preprocess: Preprocess, networks: list[nn.Module], named: bool, objective: Objective
+    ) -> None:
         super().__init__()
         self.objective = objective
         self.preprocess = preprocess
-        self.network = network
+        self.networks = nn.ModuleList(networks)
+        self.named = named
 
     def forward(self, raw: Tensor) -> Tensor:
-        """Probabilities, a value or a relative risk."""
-        return self.objective.predictions(self.network(self.preprocess(raw)))
+        """Probabilities, a value or a relative risk.
+
+        named: rows begin with the index of their hospital, whose network answers if each has its
+        own.
+        """
+        known = self.preprocess.by_hospital or not self.named
+        inputs = self.preprocess(raw if known else self.preprocess.without_hospital(raw))
+        outputs = [network(inputs) for network in self.networks]
+        if len(outputs) == 1:
+            return self.objective.predictions(outputs[0])
+        index = raw[:, 0].long()[:, None].expand(-1, outputs[0].shape[1])
+        chosen = torch.stack(outputs).gather(0, index[None])[0]
+        return self.objective.predictions(chosen)
 
 
 def scoring(
     schema: TableSchema | ImageSchema,
     preprocess: Preprocess,
     network: nn.Module,
-    weights: Weights,
+    models: list[Weights],
     hospitals: list[str] | None,
     number: int,
 ) -> Scoring:
-    """Export the model after round `number`. hospitals: names in the order of their scaling."""
-    network.load_state_dict(weights)
+    """Export the model after round `number`.
+
+    models: one for all, or one a hospital. hospitals: their names in the order of models and of
+    scaling, if either is each hospital's own.
+    """
     objective = objective_of(schema)
-    program, names = _Program(preprocess, network, objective).eval(), list(objective.columns)
+    networks = [_loaded(network, weights) for weights in models]
+    program = _Program(preprocess, networks, hospitals is not None, objective).eval()
+    names = list(objective.columns)
     example: Any
     if isinstance(schema, TableSchema):
         columns: list[str] | None = [c.name for c in schema.columns]
@@ -84,6 +104,13 @@ def scoring(
         prediction=pd.DataFrame(found, columns=names),
         round=number,
     )
+
+
+def _loaded(network: nn.Module, weights: Weights) -> nn.Module:
+    """A copy of the network with these weights."""
+    own = copy.deepcopy(network)
+    own.load_state_dict(weights)
+    return own
 
 
 def _fed(example: Any, columns: list[str] | None, hospitals: list[str] | None) -> Array:

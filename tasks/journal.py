@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from federated.counts import Counts, to_dict
 from federated.errors import CorruptDataError, DataError, WardroundError
+from federated.federation import Standing
 from federated.objectives import from_dict
 from federated.types import Update, Weights
 from federated.weights import digest, from_bytes, to_bytes
@@ -32,25 +33,13 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) ST
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a federation stands after a round.
-
-    server: the server rule's state. states: hospital → its own state, which it never sends.
-    """
-
-    round: int
-    weights: Weights
-    server: Weights
-    states: dict[str, Weights]
-
-
-@dataclass(frozen=True)
 class RoundRecord:
     """One finished round. Round 0 is the initial model: evaluated, trained by nobody.
 
     weights, state: digests of the global weights after the round and of the server's state.
     states: hospital → digest of its own state. train_loss, steps, sent: by hospital of the
-    cohort, sent in bytes. counts: test counts by hospital.
+    cohort, sent in bytes. counts, validation: over test and validation rows, by hospital; empty
+    where no hospital keeps validation rows. tuned: hospitals trained for themselves alone.
     time_ms: when it was committed (Unix time), the timestamp of its metrics in MLflow.
     """
 
@@ -62,6 +51,8 @@ class RoundRecord:
     steps: dict[str, int]
     sent: dict[str, int]
     counts: dict[str, Counts]
+    validation: dict[str, Counts]
+    tuned: bool
     time_ms: int
 
     @property
@@ -102,7 +93,13 @@ class Journal:
         return f"{self.folder.name}-{self.fact('id')}"
 
     def commit(
-        self, now: Standing, updates: Sequence[Update], counts: dict[str, Counts]
+        self,
+        now: Standing,
+        updates: Sequence[Update],
+        counts: dict[str, Counts],
+        validation: dict[str, Counts],
+        *,
+        tuned: bool = False,
     ) -> RoundRecord:
         """Make a round final: first its weights and states, then the row that names them."""
         record = RoundRecord(
@@ -114,9 +111,14 @@ class Journal:
             steps={u.hospital: u.steps for u in updates},
             sent={u.hospital: u.sent for u in updates},
             counts=counts,
+            validation=validation,
+            tuned=tuned,
             time_ms=time.time_ns() // 1_000_000,
         )
-        values = vars(record) | {"counts": {h: to_dict(c) for h, c in counts.items()}}
+        values = vars(record) | {
+            name: {h: to_dict(c) for h, c in found.items()}
+            for name, found in (("counts", counts), ("validation", validation))
+        }
         with self._db:
             self._db.execute("INSERT INTO rounds VALUES (?, ?)", (now.round, json.dumps(values)))
         return record
@@ -217,5 +219,8 @@ def _latest(root: Path, prefix: str) -> Journal:
 
 
 def _record(values: dict[str, Any]) -> RoundRecord:
-    counts = {h: from_dict(c) for h, c in values["counts"].items()}
-    return RoundRecord(**(values | {"counts": counts}))
+    read = {
+        name: {h: from_dict(c) for h, c in values[name].items()}
+        for name in ("counts", "validation")
+    }
+    return RoundRecord(**(values | read))

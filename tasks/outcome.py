@@ -16,6 +16,7 @@ from tasks import report_files
 from tasks.files import write_atomic
 from tasks.job import Job
 from tasks.journal import Journal, RoundRecord
+from tasks.kept import kept
 from tasks.lineage import config_digest
 
 MODEL_FILE = "model.safetensors"
@@ -32,8 +33,8 @@ class Comparison:
 def write_results(folder: Path, job: Job, journal: Journal, compared: Comparison) -> Results:
     """Write model.safetensors, rounds.csv, evaluation.json and metrics.json, in this order."""
     rounds = journal.rounds()
-    last = rounds[-1]
-    found = _results(job, rounds, compared)
+    last = kept(job.config.run, rounds)
+    found = _results(job, rounds, last, compared)
     write_atomic(folder / MODEL_FILE, journal.weights_path(last.weights).read_bytes())
     report_files.write_rounds(folder / "rounds.csv", round_rows(rounds))
     report_files.write_curves(folder, _curves(job, last))
@@ -46,10 +47,11 @@ def round_rows(rounds: list[RoundRecord]) -> list[RoundRow]:
     rows = []
     for record in rounds:
         overall = merge(list(record.counts.values())).metrics()
-        rows.append(results.round_row(record.round, ALL, mean_loss(record), overall))
+        sent = sum(record.sent.values()) if record.sent else None
+        rows.append(results.round_row(record.round, ALL, mean_loss(record), sent, overall))
         for hospital, counts in sorted(record.counts.items()):
-            loss = record.train_loss.get(hospital)
-            rows.append(results.round_row(record.round, hospital, loss, counts.metrics()))
+            loss, sent = record.train_loss.get(hospital), record.sent.get(hospital)
+            rows.append(results.round_row(record.round, hospital, loss, sent, counts.metrics()))
     return rows
 
 
@@ -73,15 +75,17 @@ def baseline_from_json(values: Mapping[str, Any]) -> Baseline:
     return Baseline(counts, values["steps"])
 
 
-def _results(job: Job, rounds: list[RoundRecord], compared: Comparison) -> Results:
-    counts = rounds[-1].counts
+def _results(
+    job: Job, rounds: list[RoundRecord], last: RoundRecord, compared: Comparison
+) -> Results:
+    counts = last.counts
     baselines = results.Baselines(
         alone=_alone(compared.alone, job.objective.reading) if compared.alone else None,
         pooled=_pooled(compared.pooled.counts) if compared.pooled else None,
     )
     per_hospital = {h: c.metrics() for h, c in sorted(counts.items())}
     overall = merge(list(counts.values())).metrics()
-    return results.results(overall, per_hospital, baselines, _facts(job, rounds))
+    return results.results(overall, per_hospital, baselines, _facts(job, rounds, last))
 
 
 def _alone(baselines: Mapping[str, Baseline], reading: Reading) -> results.Alone:
@@ -95,7 +99,7 @@ def _pooled(counts: Mapping[str, Counts]) -> results.Pooled:
     return results.Pooled(hospitals=per_hospital, all=merge(list(counts.values())).metrics())
 
 
-def _facts(job: Job, rounds: list[RoundRecord]) -> RunFacts:
+def _facts(job: Job, rounds: list[RoundRecord], last: RoundRecord) -> RunFacts:
     config, rules = job.config, job.config.algorithm.rules
     return RunFacts(
         objective=job.objective.reading.kind,
@@ -105,11 +109,17 @@ def _facts(job: Job, rounds: list[RoundRecord]) -> RunFacts:
         algorithm=config.algorithm.name,
         rules={k: {"name": n} | vars(getattr(rules, k)) for k, n in rules.names.items()},
         rounds=rounds[-1].round,
+        kept=last.round,
+        sent=sum(sum(r.sent.values()) for r in rounds),
         seed=config.run.seed,
         scaling=config.data.scaling,
         parameters=sum(p.numel() for p in job.network.parameters()),
         examples={
-            h: results.Examples(train=len(s.data.train), test=len(s.data.test))
+            h: results.Examples(
+                train=len(s.data.train),
+                validation=len(s.data.validation),
+                test=len(s.data.test),
+            )
             for h, s in job.sites.items()
         },
         steps=sum(sum(r.steps.values()) for r in rounds),

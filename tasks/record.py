@@ -5,20 +5,24 @@ for MLflow. A round is copied again if the run was killed before `mirrored` was 
 counts it once (see `tasks.tracking`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from federated.counts import Counts, merge
+from federated.counts import merge
+from federated.federation import Standing
 from federated.metrics import Metrics
 from federated.results import Results
+from federated.site import Evaluated
+from federated.states import part
 from federated.types import Update
 from tasks import registry, tracking
 from tasks.announce import description
-from tasks.export import scoring
+from tasks.export import Scoring, scoring
 from tasks.job import Job
-from tasks.journal import Journal, RoundRecord, Standing
+from tasks.journal import Journal, RoundRecord
+from tasks.kept import kept
 from tasks.lineage import flat
 from tasks.versions import git_commit
 
@@ -35,31 +39,46 @@ class Recorder:
             self._mirror(record)
 
     def record(
-        self, now: Standing, updates: Sequence[Update], counts: dict[str, Counts]
+        self,
+        now: Standing,
+        updates: Sequence[Update],
+        found: Mapping[str, Evaluated],
+        *,
+        tuned: bool = False,
     ) -> Metrics:
-        """Make a finished round durable; returns its metrics over all hospitals."""
-        self._mirror(self._journal.commit(now, updates, counts))
+        """Make a finished round durable; returns its metrics over all hospitals' test rows."""
+        counts = {h: one.test for h, one in found.items()}
+        validation = {h: one.validation for h, one in found.items() if one.validation is not None}
+        self._mirror(self._journal.commit(now, updates, counts, validation, tuned=tuned))
         return merge(list(counts.values())).metrics()
 
-    def finish(self, found: Results, final: Standing, folder: Path) -> None:
+    def finish(self, found: Results, folder: Path) -> None:
         """Baselines, report files and the final model; once, even if killed in between."""
         self.flush()
-        last = self._journal.rounds()[-1]
-        tracking.log_baselines(self._tracked, _baselines(found), last)
+        rounds = self._journal.rounds()
+        last = kept(self._job.config.run, rounds)
+        tracking.log_baselines(self._tracked, _baselines(found), rounds[-1])
         tracking.log_files(self._tracked, [folder / n for n in ("metrics.json", "rounds.csv")])
         if self._journal.fact("model") is None:
-            own_scaling = self._job.config.data.scaling == "hospital"
-            program = scoring(
-                self._job.schema,
-                self._job.preprocess,
-                self._job.network,
-                final.weights,
-                self._job.hospitals if own_scaling else None,
-                last.round,
-            )
+            program = self._program(self._journal.standing(last))
             name, text = self._job.config.registered_model, description(found)
             tracking.describe_run(self._tracked, text)
             self._journal.note("model", registry.log_model(self._tracked, program, name, text))
+
+    def _program(self, final: Standing) -> Scoring:
+        """The final model to export: one for all hospitals, or each hospital's own."""
+        job, personal = self._job, self._job.config.algorithm.rules.personal
+        own = {h: part(final.of(h), "personal") for h in job.hospitals}
+        models = {h: personal.model(final.weights, own[h]) for h in job.hospitals}
+        apart = job.config.data.scaling == "hospital"
+        return scoring(
+            job.schema,
+            job.preprocess,
+            job.network,
+            list(models.values()) if any(own.values()) else [final.weights],
+            job.hospitals if apart or any(own.values()) else None,
+            final.round,
+        )
 
     def flush(self) -> None:
         """Wait for the copy under way. Raises what it raised."""

@@ -15,9 +15,8 @@ from prefect.utilities.annotations import opaque
 from federated.algorithm import Algorithm
 from federated.baselines import Baseline, train_alone, train_pooled
 from federated.coordinator import aggregate as combine
-from federated.counts import Counts
 from federated.errors import UpdateError, WardroundError
-from federated.site import LocalSite, Site
+from federated.site import Evaluated, LocalSite, Site
 from federated.types import Aggregate, Order, Trained, Update, Weights
 
 T = TypeVar("T")
@@ -75,8 +74,8 @@ def aggregate(
 @task(task_run_name="evaluate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
 def evaluate(
     number: int, sites: Sequence[Site], weights: Weights, states: Mapping[str, Weights]
-) -> dict[str, Counts]:
-    """Test counts of every hospital's model."""
+) -> dict[str, Evaluated]:
+    """Test and validation counts of every hospital's model."""
     found = {}
     for site in sites:
         try:

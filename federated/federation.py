@@ -1,0 +1,96 @@
+"""A federation as arithmetic: who takes part, what they get, and where it stands after a round.
+
+The flow gives each step a Prefect task and keeps a journal; `simulate` does the same rounds one
+after another and keeps nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from federated.algorithm import Algorithm
+from federated.checks import check_update
+from federated.coordinator import aggregate
+from federated.seeds import generator
+from federated.selection import Candidates
+from federated.site import LocalSite, shared
+from federated.types import Aggregate, Order, Trained, Update, Weights
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a federation stands after a round.
+
+    server: the server rule's state. states: hospital → its own state, which it never sends.
+    """
+
+    round: int
+    weights: Weights
+    server: Weights
+    states: dict[str, Weights]
+
+    def of(self, hospital: str) -> Weights:
+        """A hospital's own state, empty before its first round."""
+        return self.states.get(hospital, {})
+
+
+def begin(algorithm: Algorithm, weights: Weights) -> Standing:
+    """Before the first round."""
+    return Standing(0, weights, algorithm.server.init(weights), {})
+
+
+def select(
+    algorithm: Algorithm, sites: Mapping[str, LocalSite], now: Standing, seed: int
+) -> list[str]:
+    """The cohort of the next round. seed: the run's."""
+    candidates = Candidates(
+        hospitals=tuple(sites),
+        examples={h: len(site.data.train) for h, site in sites.items()},
+        round=now.round + 1,
+        seed=seed,
+        loss=lambda h: sites[h].loss(now.weights, now.of(h)),
+    )
+    drawn = generator("selection", seed, now.round + 1)
+    cohort: list[str] = algorithm.selection.select(candidates, drawn)
+    return cohort
+
+
+def order(algorithm: Algorithm, now: Standing, rounds: int) -> Order:
+    """What every hospital of the next round's cohort gets; rounds: of the whole run."""
+    number = now.round + 1
+    rate = algorithm.schedule.factor(number, rounds)
+    return Order(number, now.weights, algorithm.server.broadcast(now.server), rate)
+
+
+def checked(trained: Sequence[Trained], now: Standing, own: frozenset[str]) -> list[Update]:
+    """The updates, if each fits the model. own: tensors that stay at the hospitals.
+
+    Raises UpdateError, naming hospital, round and tensor.
+    """
+    expected = shared(now.weights, own)
+    return [check_update(one.update, expected) for one in trained]
+
+
+def advance(
+    algorithm: Algorithm, now: Standing, trained: Sequence[Trained], combined: Aggregate
+) -> Standing:
+    """Where the federation stands after the server's step."""
+    weights, server = algorithm.server.apply(now.weights, combined, now.server)
+    states = now.states | {one.update.hospital: one.state for one in trained}
+    return Standing(now.round + 1, weights, server, states)
+
+
+def simulate(
+    algorithm: Algorithm, sites: Mapping[str, LocalSite], weights: Weights, rounds: int, seed: int
+) -> Standing:
+    """All rounds, one hospital after another: the same bytes as the flow's.
+
+    Raises UpdateError, naming hospital and round, where training diverges.
+    """
+    now = begin(algorithm, weights)
+    own = next(iter(sites.values())).own
+    for _ in range(rounds):
+        given = order(algorithm, now, rounds)
+        trained = [sites[h].train(given, now.of(h)) for h in select(algorithm, sites, now, seed)]
+        combined = aggregate(algorithm, checked(trained, now, own), len(sites))
+        now = advance(algorithm, now, trained, combined)
+    return now
