@@ -15,12 +15,24 @@ from federated.schema import Record
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric's key, its name on a page and in narrow tables, and which way is better."""
+    """A metric's key, its name on a page and in narrow tables, and which way is better.
+
+    higher_is_better: None where nearer to 0 is.
+    """
 
     name: str
     label: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     short: str | None = None
+
+    def badness(self, value: float) -> float:
+        """The greater, the worse."""
+        return {True: -value, False: value, None: abs(value)}[self.higher_is_better]
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better, as a sign."""
+        return {True: "↑", False: "↓", None: "→ 0"}[self.higher_is_better]
 
     @property
     def in_a_sentence(self) -> str:
@@ -123,8 +135,7 @@ def summary(per_hospital: Mapping[str, Metrics], measures: Sequence[Measure]) ->
         undefined[measure.name] = len(found) - len(values)
         worst[measure.name] = mean[measure.name] = spread[measure.name] = None
         if values:
-            choose = min if measure.higher_is_better else max
-            name = choose(values, key=values.__getitem__)
+            name = max(values, key=lambda h: measure.badness(values[h]))
             worst[measure.name] = Worst(hospital=name, value=values[name])
             mean[measure.name] = fmean(values.values())
             spread[measure.name] = max(values.values()) - min(values.values())

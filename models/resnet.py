@@ -19,7 +19,7 @@ from federated.errors import ConfigError
 from federated.plugins import options
 
 _LEAST_SIDE = 8
-_MOST_GROUPS = 8
+_MOST_GROUPS, _LEAST_CHANNELS = 8, 4
 Norm = Literal["group", "batch"]
 
 
@@ -82,7 +82,8 @@ class _Block(nn.Module):
 
 
 def _norm(name: Norm, channels: int) -> nn.Module:
-    """BatchNorm, or GroupNorm of at most 8 groups."""
+    """BatchNorm, or GroupNorm of at most 8 groups, each of 4 channels or more."""
     if name == "batch":
         return nn.BatchNorm2d(channels)
-    return nn.GroupNorm(math.gcd(_MOST_GROUPS, channels), channels)
+    groups = math.gcd(_MOST_GROUPS, channels, max(1, channels // _LEAST_CHANNELS))
+    return nn.GroupNorm(groups, channels)

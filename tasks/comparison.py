@@ -50,8 +50,8 @@ def best(row: Row, measure: Measure) -> str | None:
     shown = {name: round(value, 3) for name, value in values.items() if value is not None}
     if len(shown) < 2:
         return None
-    top = max(shown.values()) if measure.higher_is_better else min(shown.values())
-    winners = [name for name, value in shown.items() if value == top]
+    least = min(map(measure.badness, shown.values()))
+    winners = [name for name, value in shown.items() if measure.badness(value) == least]
     return winners[0] if len(winners) == 1 else None
 
 

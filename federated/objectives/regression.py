@@ -28,7 +28,7 @@ READING = Reading(
         Measure("mae", "Mean absolute error", False, "MAE"),
         Measure("rmse", "Root mean squared error", False, "RMSE"),
         Measure("loss", "Mean squared error", False, "MSE"),
-        Measure("bias", "Mean error, predicted less true", False, "Bias"),
+        Measure("bias", "Mean error, predicted less true", None, "Bias"),
     ),
     main=("r2", "mae", "rmse"),
     loss="Mean squared error",

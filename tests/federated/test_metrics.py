@@ -9,7 +9,7 @@ from sklearn import metrics as oracle
 
 from federated.counts import merge
 from federated.histograms import auroc_resolution
-from federated.metrics import Metrics, summary
+from federated.metrics import Measure, Metrics, summary
 from federated.objectives.classification import READING, ClassCounts
 from tests.federated.make import YES_NO, count, of_classes
 
@@ -199,6 +199,15 @@ def test_summary() -> None:
     assert found.spread["auroc"] == pytest.approx(0.3)
     assert (found.undefined["auroc"], found.undefined["loss"], found.undefined["f1"]) == (1, 1, 4)
     assert (found.worst["f1"], found.mean["f1"], found.spread["f1"]) == (None, None, None)
+
+
+def test_of_a_bias_the_worst_is_the_farthest_from_0() -> None:
+    bias = Measure("bias", "Bias", None)
+    each = {"a": Metrics(rows=1, bias=0.2), "b": Metrics(rows=1, bias=-3.0)}
+    worst = summary(each, [bias]).worst["bias"]
+    assert worst is not None
+    assert (worst.hospital, worst.value) == ("b", -3)
+    assert bias.arrow == "→ 0"
 
 
 def test_roc_points() -> None:

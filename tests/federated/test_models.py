@@ -57,7 +57,7 @@ def test_resnet_refuses_tables_and_tiny_images() -> None:
 
 def test_resnet_learns() -> None:
     torch.manual_seed(0)
-    network = Resnet(width=4, blocks=2).build((1, 8, 8), 3)
+    network = Resnet(width=8, blocks=2).build((1, 8, 8), 3)
     objective = of_classes(3)
     x, y = torch.randn(30, 1, 8, 8), torch.arange(30) % 3
     x[y == 1, :, ::2] += 2  # class 1 has stripes, class 2 others
@@ -70,4 +70,4 @@ def test_resnet_learns() -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())
-    assert losses[-1] < losses[0] / 3
+    assert losses[-1] < losses[0] / 5

@@ -94,6 +94,13 @@ def committed(project: Path) -> list[dict[str, Any]]:
         ]
 
 
+def is_noted(project: Path, label: str) -> bool:
+    """Whether the journal holds the fact whose commit is called `label`."""
+    with _opened_copy(project) as journal:
+        name = label.partition(" of facts ")[2]
+        return journal is not None and journal.fact(name) is not None
+
+
 def is_finished(project: Path) -> bool:
     """Whether the journal says that the run has come to its end."""
     with _opened_copy(project) as journal:

@@ -6,7 +6,10 @@ from pathlib import Path
 import torch
 
 from federated.counts import Counts, merge
-from federated.objectives.classification import READING
+from federated.objectives import Objective
+from federated.objectives.classification import Classification
+from federated.objectives.multilabel import Multilabel
+from federated.objectives.regression import Regression
 from federated.results import (
     ALL,
     Baselines,
@@ -21,29 +24,51 @@ from federated.results import (
 )
 from federated.schema import Coverage
 from tasks.report_files import ROUNDS, write_curves, write_results, write_rounds
-from tests.federated.make import count
+from tests.federated.make import YES_NO
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va")
 ROUNDS_RUN = 4
 
 
-def counted(hospital: int, skill: float, classes: int, one_class: bool = False) -> Counts:
-    """Counts of random scores that are right the more often the greater `skill`."""
+def counted(hospital: int, skill: float, objective: Objective, one_class: bool = False) -> Counts:
+    """Counts of random outputs that are right the more often the greater `skill`."""
     generator = torch.Generator().manual_seed(hospital)
     rows = 100 - 20 * hospital
-    targets = torch.randint(0, classes, (rows,), generator=generator)
-    if one_class:
-        targets = torch.ones_like(targets)
-    outputs = 1 if classes == 2 else classes
-    logits = torch.randn(rows, outputs, generator=generator)
-    ideal = 2.0 * targets[:, None] - 1 if classes == 2 else torch.eye(classes)[targets]
-    return count(logits + skill * ideal, targets, classes, 1000, 15)
+    targets = _targets(objective, rows, generator, one_class)
+    noise = torch.randn(rows, objective.outputs, generator=generator)
+    return objective.count(noise + skill * _ideal(objective, targets), targets, 1000, 15)
+
+
+def _targets(
+    objective: Objective, rows: int, generator: torch.Generator, one_class: bool
+) -> torch.Tensor:
+    """Random targets; `one_class`: all alike, and nobody has an event."""
+    if isinstance(objective, Classification):
+        found = torch.randint(0, len(objective.classes), (rows,), generator=generator)
+        return torch.ones_like(found) if one_class else found
+    if isinstance(objective, Multilabel):
+        found = torch.randint(0, 2, (rows, objective.outputs), generator=generator).double()
+        return torch.ones_like(found) if one_class else found
+    values = torch.rand(rows, generator=generator).double() * 3
+    if isinstance(objective, Regression):
+        return torch.ones_like(values) if one_class else values
+    event = torch.randint(0, 2, (rows,), generator=generator).double()
+    return torch.stack([values, event * (not one_class)], dim=1)
+
+
+def _ideal(objective: Objective, targets: torch.Tensor) -> torch.Tensor:
+    """What a model that knows would give, [rows, K]."""
+    if isinstance(objective, Classification) and objective.outputs > 1:
+        return torch.eye(objective.outputs)[targets]
+    if isinstance(objective, Classification | Multilabel):
+        return (2.0 * targets - 1).reshape(len(targets), -1)
+    return targets[:, None] if isinstance(objective, Regression) else -targets[:, :1]
 
 
 def write_sample(
     folder: Path,
     hospitals: Sequence[str] = HOSPITALS,
-    classes: int = 2,
+    objective: Objective = YES_NO,
     baselines: bool = True,
     one_class: int | None = None,
     rounds: int = ROUNDS_RUN,
@@ -51,7 +76,9 @@ def write_sample(
     """Write a run's results into `folder`. one_class: index of a hospital without AUROC."""
 
     def all_counts(skill: float) -> dict[str, Counts]:
-        return {h: counted(i % 4, skill, classes, i == one_class) for i, h in enumerate(hospitals)}
+        return {
+            h: counted(i % 4, skill, objective, i == one_class) for i, h in enumerate(hospitals)
+        }
 
     lines: list[RoundRow] = []
     for round_ in range(rounds + 1):
@@ -66,7 +93,9 @@ def write_sample(
     worse, better = all_counts(0.8), all_counts(1.25)
     compared = Baselines(
         alone=alone(
-            {h: c.metrics() for h, c in worse.items()}, merge([*worse.values()]).metrics(), READING
+            {h: c.metrics() for h, c in worse.items()},
+            merge([*worse.values()]).metrics(),
+            objective.reading,
         ),
         pooled=Pooled(
             hospitals={h: c.metrics() for h, c in better.items()},
@@ -74,6 +103,7 @@ def write_sample(
         ),
     )
     facts = RunFacts(
+        objective=objective.reading.kind,
         dataset="heart_disease",
         partition="natural",
         model="logistic",

@@ -348,3 +348,32 @@ def test_a_partition_that_leaves_too_few_rows_says_so(tmp_path: Path) -> None:
     prepare(small, tmp_path, tmp_path / "p")
     with pytest.raises(DataError, match=r"'hospital-1': 4 of 4 rows .* asks for 5"):
         partition(small, tmp_path / "p", tmp_path / "h")
+
+
+@pytest.mark.parametrize(
+    ("question", "shape"), [("value", ()), ("labels", (3,)), ("survival", (2,))]
+)
+def test_other_questions_from_end_to_end(
+    tmp_path: Path, question: str, shape: tuple[int, ...]
+) -> None:
+    source = {"question": question, "hospitals": 2, "rows": 50, "features": 2}
+    data = config(dataset="synthetic", source=source, hospitals=[], test_fraction=0.4)
+    prepare(data, tmp_path, tmp_path / "prepared")
+    partition(data, tmp_path / "prepared", tmp_path / "hospitals")
+    one = load_hospital(tmp_path / "hospitals/hospital-1")
+    columns = [c.name for c in one.schema.targets]
+    raw = data.reader.read(tmp_path).frame[columns].iloc[:50].to_numpy()
+    assert one.targets.dtype == torch.float64
+    assert one.targets.shape == (50, *shape)
+    np.testing.assert_array_equal(one.targets.reshape(50, -1), raw)
+    assert int(one.test.sum()) == 20
+    if question == "survival":  # test rows are drawn by event
+        events = one.targets[:, 1]
+        assert abs(events[one.test].mean() - events.mean()) < 0.05
+
+    path = tmp_path / "prepared/hospital-1/records.csv"
+    lines = path.read_text().splitlines()
+    lines[3] = ",".join([*lines[3].split(",")[:-1], ""])
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(CorruptDataError, match=f"{columns[-1]} is not as prepare wrote it"):
+        partition(data, tmp_path / "prepared", tmp_path / "again")

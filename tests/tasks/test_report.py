@@ -8,8 +8,13 @@ import pytest
 from rich.console import Console
 
 from federated.errors import WardroundError
+from federated.objectives import Objective
 from federated.objectives.classification import READING
+from federated.objectives.multilabel import Multilabel
+from federated.objectives.regression import Regression
+from federated.objectives.survival import Survival
 from federated.results import ALL, RoundRow
+from tasks.announce import description
 from tasks.comparison import MISSING, best, comparison, number
 from tasks.report import REPORT, render, table
 from tasks.report_files import (
@@ -23,6 +28,7 @@ from tasks.report_files import (
     write_results,
     write_rounds,
 )
+from tests.federated.make import of_classes
 from tests.tasks.samples import HOSPITALS, ROUNDS_RUN, write_sample
 
 
@@ -153,10 +159,56 @@ def test_undefined_is_a_dash_with_the_reason(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_without_baselines(tmp_path: Path, classes: int) -> None:
-    page = rendered(write_sample(tmp_path, classes=classes, baselines=False, rounds=1))
+    sample = write_sample(tmp_path, objective=of_classes(classes), baselines=False, rounds=1)
+    page = rendered(sample)
     assert page.text.count("not trained") == 2
     assert "Pooled: one model" not in page.text
     assert page.open == []
+
+
+@pytest.mark.parametrize(
+    ("objective", "plots"),
+    [(Multilabel(("a", "b")), 4), (Regression("days"), 2), (Survival("months", "died"), 2)],
+)
+def test_other_questions_have_a_page_and_a_table_of_their_own(
+    tmp_path: Path, objective: Objective, plots: int
+) -> None:
+    reading = objective.reading
+    page = rendered(write_sample(tmp_path, objective=objective, one_class=2))
+    assert page.open == []
+    assert sum(attrs.get("role") == "img" for _, attrs in page.elements) == plots
+    results = read_results(tmp_path)
+    for found in (results.overall, *results.hospitals.values()):
+        for measure in reading.measures:
+            assert number(found[measure.name]) in page.text
+    assert results.undefined[reading.headline.name] == 1
+    assert f"{MISSING} undefined: {reading.undefined}" in page.text
+    assert f"{reading.headline.label} of the federated model" in page.text
+    assert f"to evaluate: {reading.counted}" in page.text
+    assert not re.search(r"\b(nan|None|null)\b", page.text)
+    assert ("AUROC" in page.text) == (plots == 4)
+    console = Console(width=80, file=StringIO(), force_terminal=False)
+    console.print(table(results))
+    assert isinstance(console.file, StringIO)
+    assert number(results.overall[reading.headline.name]) in console.file.getvalue()
+    assert reading.undefined_short.split()[0] in console.file.getvalue()
+    assert "…" not in console.file.getvalue()
+    assert reading.headline.label in description(results)
+    assert reading.second.in_a_sentence in description(results)
+
+
+def test_an_unknown_kind_of_question_is_refused(tmp_path: Path) -> None:
+    path = write_sample(tmp_path, objective=Regression("days")) / RESULTS
+    path.write_text(path.read_text().replace('"regression"', '"astrology"'))
+    with pytest.raises(
+        WardroundError, match=r"metrics\.json: .*no objective is called 'astrology'"
+    ):
+        render(tmp_path)
+
+
+def test_classification_leaves_its_kind_out_of_the_file(tmp_path: Path) -> None:
+    assert '"objective"' not in (write_sample(tmp_path) / RESULTS).read_text()
+    assert read_results(tmp_path).run.objective == "classification"
 
 
 def test_many_hospitals_share_a_line(tmp_path: Path) -> None:
