@@ -1,6 +1,6 @@
-"""Hospitals of linear regression: every loss is an exact quadratic, with its optimum in closed form.
+"""Hospitals of linear regression: every loss is an exact quadratic, its optimum in closed form.
 
-L_i(θ) = ‖X_i θ - y_i‖²/n_i = (θ - b_i)ᵀ H_i (θ - b_i)/2 + constant, H_i = 2 X_iᵀX_i/n_i. All in float64.
+L_i(θ) = ‖X_i θ - y_i‖²/n_i = (θ - b_i)ᵀ H_i (θ - b_i)/2 + constant, H_i = 2 X_iᵀX_i/n_i; float64.
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ def sites(all_: Sequence[Hospital], rules: Algorithm) -> list[LocalSite]:
             algorithm=rules,
             seed=3,
             objective=VALUE,
-            resolution=EvaluationConfig(),
+            resolution=EvaluationConfig(score_bins=10, calibration_bins=5),
         )
         for i, h in enumerate(all_)
     ]
