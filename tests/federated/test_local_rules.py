@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from federated.errors import ConfigError
+from federated.initial import build
 from federated.local._displacement import displacement
 from federated.local.adamw import Adamw
 from federated.local.dyn import Dyn
@@ -348,7 +349,7 @@ def test_the_gradient_at_w_leaves_running_statistics_as_training_does() -> None:
 
 
 def test_fedrep_trains_the_head_and_then_the_body() -> None:
-    network, data = Mlp(hidden=(4,)).build((3,), 1), make.rows(24, 3)
+    network, data = build(Mlp(hidden=(4,)), (3,), 1, run_seed=1), make.rows(24, 3)
     weights = {k: t.clone() for k, t in network.state_dict().items()}
     head = frozenset({"3.weight", "3.bias"})
     rule = Rep(lr=0.2, batch_size=8, momentum=0.5, weight_decay=0.1, head_steps=5)
@@ -368,7 +369,7 @@ def test_fedrep_trains_the_head_and_then_the_body() -> None:
 
 def only(part: Any, weights: Weights, data: Split, steps: int, drawn: torch.Generator) -> Weights:
     """Heavy-ball SGD with everything but `part` frozen."""
-    network = Mlp(hidden=(4,)).build((3,), 1)
+    network = build(Mlp(hidden=(4,)), (3,), 1, run_seed=1)
     network.load_state_dict(weights)
     picks: list[torch.Tensor] = []
     while len(picks) < steps:
@@ -389,7 +390,7 @@ def only(part: Any, weights: Weights, data: Split, steps: int, drawn: torch.Gene
 
 
 def test_fedreps_head_takes_as_many_steps_as_the_body_unless_told() -> None:
-    network, data = Mlp(hidden=(4,)).build((3,), 1), make.rows(24, 3)
+    network, data = build(Mlp(hidden=(4,)), (3,), 1, run_seed=1), make.rows(24, 3)
     weights = {k: t.clone() for k, t in network.state_dict().items()}
     head = frozenset({"3.weight", "3.bias"})
 
