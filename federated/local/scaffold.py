@@ -40,10 +40,10 @@ class Scaffold:
 
     def train(self, task: LocalTask) -> LocalResult:
         """θ ← θ - η (∇L(θ; batch) - c_i + c); sends u and c_i⁺ - c_i."""
-        parameters = load(task)
+        fresh = self._gradient(task, load(task)) if self.option == 1 else None
+        parameters = load(task)  # again: that pass moved the running statistics
         zero = {name: torch.zeros_like(p) for name, p in parameters}
         common, own = zero | task.extra, zero | task.state
-        fresh = self._gradient(task, parameters) if self.option == 1 else None
 
         def steer(parameters: Parameters) -> None:
             for name, parameter in parameters:

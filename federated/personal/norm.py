@@ -32,8 +32,7 @@ class Norm(Personal):
         }
         if not found:
             raise ConfigError(
-                "algorithm.personal.name norm: this model has no normalisation layer; choose "
-                "resnet, or mlp with model.norm"
+                "algorithm.personal.name norm: this model has no normalisation layer; choose resnet"
             )
         return frozenset(found)
 

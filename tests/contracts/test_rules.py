@@ -10,6 +10,7 @@ from torch import nn
 
 from federated import plugins
 from federated.algorithm import PRESETS, compose
+from federated.compression import compress
 from federated.errors import ConfigError, UpdateError
 from federated.initial import build, weights_of
 from federated.local import LocalTask
@@ -23,6 +24,9 @@ LOCALS = plugins.names("federated.local")
 SERVERS = plugins.names("federated.server")
 PREAGGREGATIONS = plugins.names("federated.preaggregation")
 SELECTIONS = plugins.names("federated.selection")
+COMPRESSIONS = plugins.names("federated.compression")
+PERSONALS = plugins.names("federated.personal")
+SCHEDULES = plugins.names("federated.schedule")
 MODELS = plugins.names("models")
 IMAGE_MODELS = {"cnn", "resnet"}
 
@@ -302,6 +306,83 @@ def test_selection_is_a_seeded_subset_in_order(name: str) -> None:
     assert first == rule.select(candidates, torch.Generator().manual_seed(3))
     assert first
     assert first == [n for n in names if n in set(first)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", COMPRESSIONS)
+def test_compression_keeps_names_shapes_dtypes_and_its_arguments(
+    name: str, dtype: torch.dtype
+) -> None:
+    rule, delta = made("compression", name), several(1, dtype)[0].delta
+    kept, lost = several(1, dtype)[0].delta, {"scale": torch.ones((), dtype=dtype)}
+    first, second = (
+        compress(rule, delta, lost, torch.Generator().manual_seed(3)) for _ in range(2)
+    )
+    assert same(first.delta, second.delta)
+    assert same(first.residual, second.residual)
+    assert first.sent == second.sent > 0
+    assert {k: (tuple(t.shape), t.dtype) for k, t in first.delta.items()} == {
+        k: (shape, dtype) for k, shape in SHAPES.items()
+    }
+    assert same(delta, kept)
+    assert lost["scale"] == 1
+    if rule.error_feedback:
+        for k, t in delta.items():
+            wanted = t + lost.get(k, torch.zeros(()))
+            assert torch.allclose(first.delta[k] + first.residual[k], wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", COMPRESSIONS)
+def test_compression_keeps_zero_and_does_not_hide_what_is_not_finite(name: str) -> None:
+    rule, drawn = made("compression", name), torch.Generator()
+    zero = compress(rule, {"w": torch.zeros(4)}, {}, drawn)
+    assert zero.delta["w"].tolist() == [0.0] * 4
+    assert not any(bool(t.any()) for t in zero.residual.values())
+    for bad in (float("nan"), float("inf"), float("-inf")):
+        got = compress(rule, {"w": torch.tensor([0.5, bad, -2.0, 1.0])}, {}, drawn).delta["w"]
+        assert not bool(torch.isfinite(got).all())
+
+
+@pytest.mark.parametrize("name", PERSONALS)
+def test_what_a_personal_rule_keeps_is_not_sent_and_is_what_is_evaluated(name: str) -> None:
+    rule, local, network = made("personal", name), made("local", "sgd"), Normalised()
+    weights, data = weights_of(network), rows(20, 3)
+    kept = {k: t.clone() for k, t in weights.items()}
+    own_names = rule.names(network)
+    assert own_names <= weights.keys()
+
+    def trained(seed: int) -> tuple[Weights, Weights]:
+        given = task(network, weights, data, 3, seed, own=own_names)
+        result, own = rule.train(local, given, {})
+        return result.delta, own
+
+    (delta, own), again = trained(1), trained(1)
+    assert same(delta, again[0])
+    assert same(own, again[1])
+    assert same(weights, kept)
+    assert delta.keys() == {k for k, t in weights.items() if t.is_floating_point()} - own_names
+    assert own_names <= own.keys() <= weights.keys()
+    assert not own or not same(own, {k: weights[k] for k in own})
+    seen = rule.model(weights, own)
+    assert seen.keys() == weights.keys()
+    assert all(torch.equal(seen[k], own.get(k, weights[k])) for k in seen)
+    if rule.tunes:
+        tuned = rule.tune(local, task(network, weights, data, 3, own=own_names))
+        assert {k: t.dtype for k, t in tuned.items()} == {k: weights[k].dtype for k in tuned}
+        assert not same(tuned, {k: weights[k] for k in tuned})
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 7, 100])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_gives_a_positive_finite_factor_of_round_and_rounds(
+    name: str, rounds: int
+) -> None:
+    first, second = (
+        [made("schedule", name).factor(r, rounds) for r in range(1, rounds + 1)] for _ in range(2)
+    )
+    assert first == second
+    assert all(isinstance(f, float) and 0 < f <= 1 for f in first)
+    assert first[0] == 1.0
 
 
 @pytest.mark.parametrize("name", MODELS)
