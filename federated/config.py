@@ -183,8 +183,19 @@ def parse(raw: Mapping[str, Any], where: str = "params") -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{where}:\n{_explain(error)}") from None
+    chooses = config.run.keep == "best" or config.run.patience is not None
+    if chooses and not config.data.validation_fraction and not _brings_validation(config.data):
+        raise ConfigError(
+            "run.keep best and run.patience choose by validation rows, and data.validation_fraction "
+            "is 0; set it, for instance to 0.15"
+        )
     _ = config.data.reader, config.data.partitioner, config.architecture, config.algorithm.rules
     return config
+
+
+def _brings_validation(data: DataConfig) -> bool:
+    """Does the data set come with validation rows of its own?"""
+    return bool(getattr(data.reader, "official_split", False))
 
 
 class _Loader(yaml.SafeLoader):

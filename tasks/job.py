@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from federated.config import Config
+from federated.coordinator import check_size
 from federated.errors import DataError
 from federated.initial import build
 from federated.objectives import Objective, objective_of
@@ -83,6 +84,7 @@ def load_job(config: Config, project: Path) -> Job:
         )
         for one in encoded
     }
+    check_size(config.algorithm.rules, len(sites))
     return Job(config, place, schema, raw, data, preprocess, network, sites)
 
 

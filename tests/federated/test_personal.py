@@ -126,8 +126,8 @@ def test_evaluation_and_loss_use_the_own_head() -> None:
     logits = predict(network, test.features)[:, 0].double()
     loss = nn.functional.binary_cross_entropy_with_logits
     expected = float(loss(logits, test.targets.double()))
-    assert one.evaluate(weights, state).metrics()["loss"] == pytest.approx(expected, abs=1e-6)
-    assert one.evaluate(weights, {}).metrics()["loss"] != pytest.approx(expected, abs=1e-4)
+    assert one.evaluate(weights, state).test.metrics()["loss"] == pytest.approx(expected, abs=1e-6)
+    assert one.evaluate(weights, {}).test.metrics()["loss"] != pytest.approx(expected, abs=1e-4)
     logits = predict(network, one.data.train.features)[:, 0].double()
     expected = float(loss(logits, one.data.train.targets.double()))
     assert one.loss(weights, state) == pytest.approx(expected, abs=1e-9)
@@ -248,7 +248,7 @@ def test_dittos_own_model_is_what_is_evaluated_and_the_global_one_is_sent() -> N
     assert own.keys() == weights.keys()
     assert same(one.algorithm.personal.model(weights, own), own)
     zero = {k: torch.zeros_like(t) for k, t in weights.items()}
-    assert one.evaluate(zero, trained.state).metrics() == one.evaluate(own, {}).metrics()
+    assert one.evaluate(zero, trained.state).test.metrics() == one.evaluate(own, {}).test.metrics()
     again = one.train(Order(2, zero), trained.state)
     moved = replace(one, algorithm=plain).train(Order(2, zero), {}).update.delta
     assert same(again.update.delta, moved)  # the shared model starts from w, not from v

@@ -80,14 +80,14 @@ def write_sample(
             h: counted(i % 4, skill, objective, i == one_class) for i, h in enumerate(hospitals)
         }
 
+    def sent(round_: int) -> tuple[float | None, int | None]:
+        return (0.7 / (round_ + 1), 128) if round_ else (None, None)
+
     lines: list[RoundRow] = []
     for round_ in range(rounds + 1):
         now = all_counts(1.4 * round_ / (round_ + 4))
-        lines += [
-            round_row(round_, h, 0.7 / (round_ + 1) if round_ else None, c.metrics())
-            for h, c in now.items()
-        ]
-        lines.append(round_row(round_, ALL, None, merge([*now.values()]).metrics()))
+        lines += [round_row(round_, h, *sent(round_), c.metrics()) for h, c in now.items()]
+        lines.append(round_row(round_, ALL, None, None, merge([*now.values()]).metrics()))
     each = {h: c.metrics() for h, c in now.items()}
     everything = merge([*now.values()])
     worse, better = all_counts(0.8), all_counts(1.25)
@@ -115,6 +115,8 @@ def write_sample(
             "selection": {"name": "all"},
         },
         rounds=rounds,
+        kept=rounds,
+        sent=128 * rounds * len(hospitals),
         seed=42,
         scaling="federated",
         parameters=23,
