@@ -186,8 +186,8 @@ def parse(raw: Mapping[str, Any], where: str = "params") -> Config:
     chooses = config.run.keep == "best" or config.run.patience is not None
     if chooses and not config.data.validation_fraction and not _brings_validation(config.data):
         raise ConfigError(
-            "run.keep best and run.patience choose by validation rows, and data.validation_fraction "
-            "is 0; set it, for instance to 0.15"
+            "run.keep best and run.patience choose by validation rows, and there are none: set "
+            "data.validation_fraction above 0, for instance to 0.15"
         )
     _ = config.data.reader, config.data.partitioner, config.architecture, config.algorithm.rules
     return config

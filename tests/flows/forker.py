@@ -77,7 +77,7 @@ def _warm_up(template: Path, scratch: Path) -> None:
     shutil.copy(template / "mlruns" / "mlflow.db", scratch / "mlruns")
     job = load_job(load(template / "params.yaml"), template)
     uri = f"sqlite:///{scratch / 'mlruns' / 'mlflow.db'}"
-    program = scoring(job.schema, job.preprocess, job.network, weights_of(job.network), None, 0)
+    program = scoring(job.schema, job.preprocess, job.network, [weights_of(job.network)], None, 0)
     tracked = tracking.open_run(uri, scratch, "warm", "warm", "warm-0001", job.data, {}, {})
     registry.log_model(tracked, program, "warm", "")
     tracking.close_run(tracked, "FINISHED")
