@@ -92,6 +92,14 @@ def test_cyclic_visits_every_hospital_once_a_cycle(seed: int, reshuffle: bool) -
     )
 
 
+def test_without_reshuffling_the_first_cycles_order_is_kept() -> None:
+    kept, drawn = (
+        [Cyclic(reshuffle=r).select(candidates(n), torch.Generator())[0] for n in range(1, 5)]
+        for r in (False, True)
+    )
+    assert kept == drawn
+
+
 def test_cyclic_orders_depend_on_the_seed() -> None:
     orders = {
         "".join(Cyclic().select(candidates(r, s), torch.Generator())[0] for r in range(1, 5))
