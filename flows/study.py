@@ -19,12 +19,8 @@ from tasks.tracking import ensure_experiment
 from tasks.worker_pool import WorkerPool
 
 LOGS = "logs"
-_QUIET = {
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "OMP_NUM_THREADS": "1",
-}
+# The temporary server's: a file answers writers at once with "locked", and clients wait seconds
+_MEMORY = "sqlite+aiosqlite:///:memory:"
 
 
 @dataclass(frozen=True)
@@ -41,8 +37,7 @@ def run_study(plan: Plan, jobs: int, show: Callable[[Finished], None]) -> tuple[
 
     Raises WardroundError if the same study is under way in another process.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault("PREFECT_SERVER_DATABASE_CONNECTION_URL", _MEMORY)
     plan.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(plan.folder / ".lock", timeout=0):
@@ -65,8 +60,7 @@ def _run(
     orders = [_order(plan, one, alone=min(jobs, len(missing)) == 1) for one in missing]
     command = [sys.executable, "-m", "flows.study_worker"]
     with prefect_server(plan.project):
-        # SQLite answers several writers with "locked, try again", which costs a client seconds
-        environment = {"PREFECT_API_URL": server_url(), "PREFECT_CLIENT_MAX_RETRIES": "20"}
+        environment = {"PREFECT_API_URL": server_url(), "OMP_NUM_THREADS": "1"}
         with WorkerPool(command, jobs, environment, plan.folder / LOGS) as pool:
             for index, answer in pool.answers(orders):
                 ended = Finished(missing[index], answer.get("seconds"), answer.get("error"))

@@ -1,6 +1,7 @@
 """A comparison for the terminal: means with intervals, and every difference in words."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,6 +17,7 @@ _COSTS = {
     "bytes_sent": "MB sent",
     "seconds": "Seconds",
 }
+_WIDTH = len("0.879 ± 0.012")
 _STYLES = {True: "green", False: "red", None: ""}
 
 
@@ -39,7 +41,7 @@ def cost_text(cost: str, value: Interval | None, seeds: int) -> str:
     if value is None:
         return MISSING
     text = f"{value.mean / 1e6:.2f}" if cost == "bytes_sent" else f"{value.mean:.1f}"
-    return text if value.n == seeds else f"{text} ({value.n} of {seeds})"
+    return text if value.n == seeds else f"{text} ({value.n}/{seeds})"
 
 
 def plus_minus(value: Interval | None) -> str:
@@ -50,9 +52,10 @@ def plus_minus(value: Interval | None) -> str:
 
 
 def with_worst(columns: Sequence[str]) -> list[str]:
-    """The columns, and behind them the worst hospital by the first one's metric."""
-    worst = WORST + metrics_of(columns)[0]
-    return [*columns, *([] if worst in columns else [worst])]
+    """The columns, and where none tells of the worst hospital, its first metric behind them."""
+    if any(column.startswith(WORST) for column in columns):
+        return [*columns]
+    return [*columns, WORST + metrics_of(columns)[0]]
 
 
 def _means(found: Contrast, title: str) -> Table:
@@ -66,12 +69,12 @@ def _means(found: Contrast, title: str) -> Table:
     drawn.add_column("Seeds", justify="right")
     columns, costs = with_worst(found.columns), shown_costs(found)
     for column in columns:
-        drawn.add_column(label(column).replace(", ", "\n"), justify="right")
+        drawn.add_column("\n".join(wrap(label(column), _WIDTH)), justify="right")
     for cost in costs:
         drawn.add_column(_COSTS[cost], justify="right")
     for name in found.settings:
         own = found.means[name]
-        cells = [plus_minus(own.get(column)) for column in columns]
+        cells = [plus_minus(own.get(column)).replace(" ", "") for column in columns]
         cells += [cost_text(cost, own.get(cost), len(found.seeds[name])) for cost in costs]
         style = "bold" if name == found.reference else ""
         drawn.add_row(Text(name, style=style), str(len(found.seeds[name])), *cells)

@@ -73,7 +73,7 @@ _SELF = {f"federated.{name}" for name in _NO_NUMBERS}
 
 
 def _is_module(name: str) -> bool:
-    package, _, last = name.rpartition(".")
-    spec = find_spec(package)
-    places = spec.submodule_search_locations if spec else None
-    return any((Path(place) / f"{last}.py").is_file() for place in places or ())
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # its parent is no package: a class or function of a module
+        return False

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from federated.errors import WardroundError
-from tasks.environment import prepare_environment
+from tasks.environment import hush, prepare_environment
 
 app = typer.Typer(
     help="Federated learning for hospitals: no patient's record leaves its hospital.",
@@ -126,6 +126,7 @@ def study(
     again: Annotated[bool, typer.Option(help="Run what is done already, too.")] = False,
 ) -> None:
     """Run settings × seeds of a study file, and compare them; goes on where it was cut off."""
+    hush()
     from tasks.job import cores
     from wardround.studies import run, show_study
 
@@ -150,6 +151,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="The page; default: compare.html.")] = None,
 ) -> None:
     """Compare settings over their seeds: means, intervals, and which differences are noise."""
+    hush()
     from tasks.contrast_page import PAGE
     from wardround import studies
 
