@@ -6,11 +6,15 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: train test lint ui bench setup clean
+.PHONY: train study test lint ui bench setup clean
 
 train: setup  ## the main job: prepare, partition, train over four hospitals, report
 	dvc repro --quiet
 	wardround report
+
+study: setup  ## a study, if it or what it depends on changed: make study NAME=heart_disease
+	dvc repro --quiet studies/dvc.yaml:study@$(NAME)
+	wardround compare $(NAME)
 
 test: setup  ## the whole suite
 	pytest

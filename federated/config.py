@@ -163,7 +163,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises ConfigError with every fault found.
     """
     try:
-        raw = _yaml(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; give another with --params") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -207,7 +207,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _yaml(text: str) -> Any:
+def read_yaml(text: str) -> Any:
+    """The YAML of params.yaml and of study files. Raises yaml.YAMLError."""
     return yaml.load(text, _Loader)
 
 
@@ -218,7 +219,7 @@ def _override(raw: Mapping[str, Any], override: str) -> dict[str, Any]:
     if not equals or not all(path):
         raise ConfigError(f"--set {override!r}: expected section.key=value")
     try:
-        value = _yaml(text)
+        value = read_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override!r}: not a YAML value: {error}") from None
     return _set(raw, path, 0, value)

@@ -23,6 +23,13 @@ def keep_quiet() -> None:
         os.environ.setdefault(name, value)
 
 
+def hush() -> None:
+    """Keep logs off the terminal; a Prefect server of the user's own gets the whole log."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
+
 def prepare_environment(project: Path) -> None:
     """Set what is not set yet. A Prefect profile or server of the user's own is left alone."""
     keep_quiet()

@@ -66,6 +66,38 @@ def lines(hospitals: Sequence[str]) -> dict[str, Line]:
     return found | {ALL: Line("all hospitals", _INK, "", 2.4)}
 
 
+def settings(names: Sequence[str]) -> dict[str, Line]:
+    """A line a setting: 6 hues, then the same in other dashes; those beyond 24 share one grey."""
+    dashes = ("", "6 3", "2 2", "8 3 2 3")
+    found = {}
+    for i, name in enumerate(names):
+        if i < HUES * len(dashes):
+            found[name] = Line(name, _HUES[i % HUES], dashes[i // HUES], 1.6)
+        else:
+            found[name] = Line("other settings", _MUTED, "", 0.7)
+    return found
+
+
+def bands(
+    curves: Mapping[str, Sequence[tuple[int, float, float, float]]],
+    label: str,
+    style: Mapping[str, Line],
+) -> str:
+    """Name → (round, mean, low, high): a line with its band; NaN where there is none."""
+
+    def draw(axes: Axes) -> None:
+        for name, points in curves.items():
+            line = style[name]
+            _plot(axes, [(r, mean) for r, mean, _, _ in points], line)
+            rounds, low, high = ([float(p[i]) for p in points] for i in (0, 2, 3))
+            axes.fill_between(rounds, low, high, color=line.color, alpha=0.15, lw=0)
+        _within_lines(axes, curves)
+        axes.set(xlabel="Round", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+
+    return _svg(draw, f"{label} by round, per setting")
+
+
 def over_rounds(
     rows: Sequence[RoundRow], metric: str, label: str, style: Mapping[str, Line]
 ) -> str:
@@ -123,6 +155,16 @@ def _plot(
         marker=marker,
         markersize=1.5 + line.width,
     )
+
+
+def _within_lines(
+    axes: Axes, curves: Mapping[str, Sequence[tuple[int, float, float, float]]]
+) -> None:
+    """Scale by the lines: the band of two seeds can be as wide as the sky."""
+    values = [mean for points in curves.values() for _, mean, _, _ in points]
+    if values:
+        room = 0.15 * (max(values) - min(values)) or 0.05
+        axes.set_ylim(min(values) - room, max(values) + room)
 
 
 def _diagonal(axes: Axes) -> None:

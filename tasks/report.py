@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from federated.errors import WardroundError
@@ -18,6 +17,7 @@ from federated.schema import Coverage
 from tasks import plots
 from tasks.comparison import MISSING, best, comparison, number, table
 from tasks.files import write_atomic
+from tasks.page import environment
 from tasks.report_files import (
     CURVES,
     REPORT,
@@ -57,17 +57,10 @@ def render(folder: Path) -> Path:
 
 def html(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> str:
     """The page. Names are escaped; only the plots, which hold none, go in as they are."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["number"] = number
-    environment.filters["thousands"] = lambda n: f"{n:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return environment.get_template(REPORT).render(**_context(results, curves, rounds))
+    page = environment()
+    page.filters["number"] = number
+    page.filters["thousands"] = lambda n: f"{n:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return page.get_template(REPORT).render(**_context(results, curves, rounds))
 
 
 def _context(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> dict[str, Any]:

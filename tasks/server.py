@@ -23,6 +23,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL
 
 from federated.errors import WardroundError
 from tasks.files import write_atomic
@@ -66,6 +67,11 @@ def require_server() -> None:
             f"no Prefect server answers at {url} ({error}); start it with `prefect server "
             "start`, or unset PREFECT_API_URL to use a temporary one"
         ) from error
+
+
+def server_url() -> str:
+    """The API within `prefect_server`, for processes that this one starts."""
+    return PREFECT_API_URL.value() or SubprocessASGIServer().api_url
 
 
 def _start() -> SyncPrefectClient:

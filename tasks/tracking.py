@@ -86,6 +86,11 @@ def open_run(
     return tracked
 
 
+def ensure_experiment(uri: str, project: Path, name: str) -> None:
+    """Make the experiment and the database now: several processes at once would make them twice."""
+    _experiment(MlflowClient(uri), name, uri, project)
+
+
 def mirror(tracked: TrackedRun, record: RoundRecord, weights: Path) -> None:
     """Copy one finished round: metrics of all, of each hospital, and the weights."""
     per_hospital = {h: c.metrics() for h, c in record.counts.items()}

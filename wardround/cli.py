@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from federated.errors import WardroundError
-from tasks.environment import prepare_environment
+from tasks.environment import hush, prepare_environment
 
 app = typer.Typer(
     help="Federated learning for hospitals: no patient's record leaves its hospital.",
@@ -100,6 +100,71 @@ def report(
     if show:
         _show(read_results(out))
     typer.echo(f"report: {render(out)}")
+
+
+@app.command()
+def algorithms(
+    name: Annotated[str | None, typer.Argument(help="One preset or rule, in full.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind, e.g. aggregation.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List every rule, model and data set with its options, defaults and paper."""
+    from wardround import algorithms as shown
+
+    if as_json:
+        typer.echo(shown.as_json(kind))
+    else:
+        _print(shown.in_full(name, kind) if name else shown.listing(kind))
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="The study file; see docs/studies.md.")],
+    jobs: Annotated[
+        int | None, typer.Option(help="Runs side by side; default: cores.", min=1)
+    ] = None,
+    again: Annotated[bool, typer.Option(help="Run what is done already, too.")] = False,
+) -> None:
+    """Run settings × seeds of a study file, and compare them; goes on where it was cut off."""
+    hush()
+    from tasks.job import cores
+    from wardround.studies import run, show_study
+
+    planned, failed = run(file, Path.cwd(), jobs or cores(), again=again)
+    if len(failed) < len(planned.runs):
+        _print(show_study(planned.folder, None, None))
+        typer.echo(f"results: {planned.folder.relative_to(planned.project)}")
+    for fault in failed:
+        typer.secho(f"failed: {fault}", fg=typer.colors.RED, err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="A study, or run ids or names of MLflow.")],
+    experiment: Annotated[str | None, typer.Option(help="Where runs are named.")] = None,
+    reference: Annotated[str | None, typer.Option(help="The setting to compare with.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Of runs: a column to show, e.g. auroc; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page; default: compare.html.")] = None,
+) -> None:
+    """Compare settings over their seeds: means, intervals, and which differences are noise."""
+    hush()
+    from tasks.contrast_page import PAGE
+    from wardround import studies
+
+    folder = studies.study_folder(runs[0], Path.cwd()) if len(runs) == 1 else None
+    if folder is not None:
+        page = out or folder / PAGE
+        _print(studies.show_study(folder, reference, page))
+    else:
+        page = out or Path(PAGE)
+        columns = metric or ["auroc", "accuracy", "loss"]
+        found = studies.tracked(runs, experiment, columns, Path.cwd())
+        _print(studies.show_runs(found, columns, reference, page))
+    typer.echo(f"page: {page}")
 
 
 @app.command()

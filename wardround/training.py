@@ -1,10 +1,10 @@
 """Running the training flow from the command line."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from federated.results import Results
+from tasks.environment import hush
 from wardround.folders import require_writable
 
 
@@ -18,10 +18,7 @@ def run_training(
     for folder in (out, Path("mlruns"), Path(".prefect")):
         require_writable(folder)
     if not verbose:
-        # the console only: a server of the user's own gets the whole log
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-        os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        hush()
     from flows.federated_training import federated_training
     from tasks.server import prefect_server
 

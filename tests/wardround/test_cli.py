@@ -15,7 +15,10 @@ from tests.wardround.command import wardround as script
 from wardround.cli import main
 
 Cli = Callable[..., tuple[int, str, str]]
-COMMANDS = ("train", "prepare", "partition", "report", "serve", "ui", "doctor")
+COMMANDS = (
+    *("train", "prepare", "partition", "report", "algorithms", "study", "compare"),
+    *("serve", "ui", "doctor"),
+)
 
 
 @pytest.fixture

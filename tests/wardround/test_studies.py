@@ -1,0 +1,90 @@
+"""The commands `algorithms`, `study` and `compare`, and what they say to bad input."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import Result
+from typer.testing import CliRunner
+
+from federated.errors import ConfigError, WardroundError
+from tests.conftest import ROOT, Project
+from tests.federated.test_catalogue import toy
+from wardround.cli import app
+
+__all__ = ["toy"]  # the fixture: a new aggregation file
+
+
+def command(*arguments: str, columns: int = 100) -> Result:
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": str(columns), "NO_COLOR": "1"})
+
+
+def refused(*arguments: str) -> str:
+    """What the command says to a user's fault."""
+    fault = command(*arguments).exception
+    assert isinstance(fault, WardroundError)
+    return str(fault)
+
+
+def test_algorithms_lists_a_new_file_with_no_other_edit(toy: str) -> None:
+    done = command("algorithms", "--kind", "aggregation")
+    assert done.exit_code == 0
+    assert toy in done.output
+    assert "Doe et al. 2031" in done.output
+    assert "first = 1  int ≥ 0, < 2" in done.output
+    assert max(map(len, done.output.splitlines())) <= 100
+    assert re.search(r"sum .*—.*—", done.output)  # no options and no paper: dashes
+
+
+def test_algorithms_as_json_has_every_kind_and_the_presets() -> None:
+    found = json.loads(command("algorithms", "--json").output)
+    assert {"local", "aggregation", "server", "partition", "datasets", "models"} <= {
+        *found["plug-ins"]
+    }
+    (sgd,) = (one for one in found["plug-ins"]["server"] if one["name"] == "sgd")
+    assert sgd["options"] == [{"name": "lr", "type": "float > 0", "default": "1.0"}]
+    assert found["presets"]["fedavg"]["aggregation"] == "mean"
+
+
+def test_one_name_in_full(toy: str) -> None:
+    text = command("algorithms", toy).output
+    assert "It ignores half of the hospitals." in text
+    assert f"aggregation · federated/aggregation/{toy}.py" in text
+    preset = command("algorithms", "fedavg").output
+    assert "preset: --set algorithm.name=fedavg" in preset
+    assert "McMahan et al. 2017, arXiv:1602.05629" in preset
+    assert "did you mean 'fedavg'?" in refused("algorithms", "fedvag")
+    assert "did you mean 'local'?" in refused("algorithms", "--kind", "lokal")
+
+
+def test_a_study_is_refused_before_anything_runs(
+    make_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project()
+    monkeypatch.chdir(project)
+    study = {"name": "s", "seeds": [1], "settings": {"good": None, "bad": {"run.round": 3}}}
+    Path("study.yaml").write_text(yaml.safe_dump(study))
+    text = refused("study", "study.yaml")
+    assert "setting 'bad'" in text
+    assert "unknown key run.round; did you mean 'rounds'?" in text
+    assert not (project / "reports").exists()
+    with pytest.raises(ConfigError, match="no such file"):
+        raise command("study", "other.yaml").exception or AssertionError
+
+
+def test_compare_says_what_it_does_not_know(
+    make_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_project())
+    assert "'fedavg' is no run id: name its --experiment" in refused("compare", "fedavg")
+    assert "no run with the id" in refused("compare", "0" * 32)
+    assert "no experiment 'none'" in refused("compare", "a", "--experiment", "none")
+
+
+def test_every_stage_of_dvc_is_a_study() -> None:
+    stages = yaml.safe_load((ROOT / "studies/dvc.yaml").read_text())["stages"]
+    for name, own in stages["study"]["foreach"].items():
+        assert (ROOT / "studies" / name / "study.yaml").is_file()
+        assert (ROOT / own["data"]).exists()
