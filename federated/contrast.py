@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from federated.errors import WardroundError
-from federated.metrics import METRICS
+from federated.objectives import readings
 from federated.plugins import nearest
 from federated.significance import Interval, Paired, Verdict, holm, interval, paired, verdict
 
 WORST, MEAN = "worst_hospital_", "mean_hospital_"
 Curve = tuple[tuple[int, float], ...]
+_MEASURES = tuple(measure for reading in readings() for measure in reading.measures)
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,13 @@ def metrics_of(columns: Iterable[str]) -> tuple[str, ...]:
 
 def higher_is_better(column: str) -> bool | None:
     """Which way is better; None for a metric that nothing is known of."""
-    return next((m.higher_is_better for m in METRICS if m.name == metric_of(column)), None)
+    return next((m.higher_is_better for m in _MEASURES if m.name == metric_of(column)), None)
 
 
 def label(column: str) -> str:
     """A column's name on a page."""
     metric = metric_of(column)
-    own = next((m.label for m in METRICS if m.name == metric), metric)
+    own = next((m.label for m in _MEASURES if m.name == metric), metric)
     if column.startswith(WORST):
         return f"{own}, worst hospital"
     return f"{own}, mean of hospitals" if column.startswith(MEAN) else own

@@ -121,7 +121,7 @@ class RoundRow(Measured):
     round: int
     hospital: str
     train_loss: float | None
-    sent_bytes: int | None
+    bytes_sent: int | None
 
 
 def results(
@@ -151,5 +151,5 @@ def round_row(
 ) -> RoundRow:
     """A line of rounds.csv. train_loss, sent (bytes): None where the hospital did not train."""
     return RoundRow(
-        round=round_, hospital=hospital, train_loss=train_loss, sent_bytes=sent, **found.values
+        round=round_, hospital=hospital, train_loss=train_loss, bytes_sent=sent, **found.values
     )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
@@ -22,6 +22,9 @@ from federated.errors import ConfigError
 Values = dict[str, JsonValue]
 _OWN = ("run.seed", "run.experiment", "run.name", "run.registered_model")
 _FOLDER = re.compile(r"[\w][\w.,=+@ -]*")
+
+
+Figure = Annotated[tuple[float, float], Field(strict=False)]
 
 
 class Target(Section):
@@ -44,6 +47,8 @@ class Study(Section):
     metrics: tuple[str, ...] = Field(("auroc", "accuracy", "loss"), strict=False, min_length=1)
     reference: str | None = None
     """The setting that the others are compared with; the first by default."""
+    published: dict[str, dict[str, Figure]] = Field(default_factory=dict)
+    """setting → column → (mean, standard deviation over seeds) that others have published."""
 
     @field_validator("name")
     @classmethod

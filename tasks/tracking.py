@@ -101,7 +101,7 @@ def mirror(tracked: TrackedRun, record: RoundRecord, weights: Path) -> None:
         values["train/loss"] = math.fsum(record.train_loss.values()) / len(record.train_loss)
         values["train/hospitals"] = len(record.cohort)
         values["train/steps"] = sum(record.steps.values())
-        values["train/sent_bytes"] = sum(record.sent.values())
+        values["train/bytes_sent"] = sum(record.sent.values())
     _log(tracked, tracked.parent, values, record)
     for hospital, run_id in tracked.hospitals.items():
         if hospital not in per_hospital:
@@ -109,7 +109,7 @@ def mirror(tracked: TrackedRun, record: RoundRecord, weights: Path) -> None:
         own: dict[str, float] = dict(_numbers(per_hospital[hospital]))
         if hospital in record.train_loss:
             own["train_loss"] = record.train_loss[hospital]
-            own["sent_bytes"] = record.sent[hospital]
+            own["bytes_sent"] = record.sent[hospital]
         _log(tracked, run_id, own, record)
     _log_weights(tracked, record.round, weights)
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from federated.contrast import Contrast, SeedResult, contrast
 from federated.study import read_study
 from tasks.contrast_page import PAGE, write_page
 from tasks.contrast_table import contrast_table
+from tasks.published_table import published_table
 from tasks.study_plan import STUDIES, STUDY_FILE, Plan, plan, read_plan_of
 from tasks.study_results import finished, write_tables
 from wardround.folders import require_writable
@@ -48,7 +49,8 @@ def show_study(folder: Path, reference: str | None, out: Path | None) -> Rendera
     missing = len(runs) - sum(len(seeds) for seeds in found.seeds.values())
     subtitle = f"{len(found.settings)} settings, {len(study.seeds)} seeds"
     subtitle += f"; {missing} runs are not finished" if missing else ""
-    return _show(found, study.name, subtitle, out or folder / PAGE)
+    shown = _show(found, study.name, subtitle, out or folder / PAGE)
+    return Group(shown, published_table(results, study.published)) if study.published else shown
 
 
 def show_runs(

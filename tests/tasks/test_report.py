@@ -259,7 +259,7 @@ def test_files_read_back_as_written(tmp_path: Path) -> None:
         "round",
         "hospital",
         "train_loss",
-        "sent_bytes",
+        "bytes_sent",
         "loss",
         "accuracy",
     ]
