@@ -69,6 +69,7 @@ def _context(found: Contrast) -> dict[str, Any]:
         "bars": _bars(found),
         "legend": list({line.label: line for line in style.values()}.values()),
         "plots": {m: Markup(_plot(found, m, style)) for m in metrics_of(found.columns)},
+        "ranked": any(d.found.wilcoxon is not None for d in found.differences),
         "sure": [d for d in found.differences if d.verdict in ("higher", "lower")],
     }
 
