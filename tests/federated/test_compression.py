@@ -113,6 +113,9 @@ def test_qsgd_takes_a_byte_a_number_and_its_levels_fit(scale: Any) -> None:
         one = torch.tensor([number, -number], dtype=torch.float64)
         levels = Qsgd().encode({"w": one}, drawn())["w/levels"].tolist()
         assert levels == [127, -127]
+    # 0.7 is 127 + 2e-6 levels of float32(0.7): of so many numbers some are drawn above 127
+    many = torch.full((5_000_000,), 0.7, dtype=torch.float64)
+    assert bool((Qsgd().encode({"w": many}, drawn())["w/levels"] == 127).all())
 
 
 # -- bfloat16
