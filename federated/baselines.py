@@ -44,28 +44,32 @@ def lonely(algorithm: Algorithm) -> Algorithm:
     )
 
 
-def train_alone(site: LocalSite, algorithm: Algorithm, weights: Weights, steps: int) -> Baseline:
-    """`site` trains by itself for `steps` gradient steps; evaluated on its own test rows."""
+def train_alone(
+    site: LocalSite, algorithm: Algorithm, weights: Weights, steps: int, rounds: int
+) -> Baseline:
+    """`site` trains by itself for `steps` gradient steps; evaluated on its own test rows.
+
+    rounds: of the federation, over which the schedule runs.
+    """
     single = replace(site, algorithm=lonely(algorithm))
-    return Baseline(
-        {site.hospital: single.evaluate(_train(single, weights, steps), {}).test}, steps
-    )
+    trained = _train(single, weights, steps, rounds)
+    return Baseline({site.hospital: single.evaluate(trained, {}).test}, steps)
 
 
 def train_pooled(
-    sites: list[LocalSite], algorithm: Algorithm, weights: Weights, steps: int
+    sites: list[LocalSite], algorithm: Algorithm, weights: Weights, steps: int, rounds: int
 ) -> Baseline:
     """One site with every hospital's training rows; evaluated on each hospital's test rows.
 
     Nothing of `sites` is written to: each may train by itself meanwhile.
     """
     pool = replace(_pool(sites), algorithm=lonely(algorithm))
-    trained = _train(pool, weights, steps)
+    trained = _train(pool, weights, steps, rounds)
     each = {s.hospital: replace(pool, data=s.data).evaluate(trained, {}).test for s in sites}
     return Baseline(each, steps)
 
 
-def _train(site: LocalSite, weights: Weights, steps: int) -> Weights:
+def _train(site: LocalSite, weights: Weights, steps: int, rounds: int) -> Weights:
     """Rounds of the algorithm with `site` as the only hospital until `steps` are taken."""
     algorithm = site.algorithm
     state: Weights = {}
@@ -73,7 +77,8 @@ def _train(site: LocalSite, weights: Weights, steps: int) -> Weights:
     taken = number = 0
     while taken < steps:
         number += 1
-        order = Order(number, weights, algorithm.server.broadcast(server))
+        rate = algorithm.schedule.factor(min(number, rounds), rounds)
+        order = Order(number, weights, algorithm.server.broadcast(server), rate)
         trained = site.train(order, state, steps - taken)
         update = check_update(trained.update, shared(weights, site.own))
         combined = aggregate(algorithm, [update], 1)

@@ -33,14 +33,14 @@ def calls(job: Job, journal: Journal) -> dict[str, Call]:
     """Name in the journal → the task that trains it; the longest one comes first."""
     algorithm, wanted = job.config.algorithm.rules, job.config.run.baselines
     weights = unseen(journal.load(journal.rounds()[0].weights))
-    taken = steps_by_hospital(journal)
+    taken, rounds = steps_by_hospital(journal), job.config.run.rounds
     found: dict[str, Call] = {}
     if _POOLED in wanted:
         sites = unseen(dict(job.sites))
-        found[_POOLED] = (pooled, (sites, algorithm, weights, sum(taken.values())))
+        found[_POOLED] = (pooled, (sites, algorithm, weights, sum(taken.values()), rounds))
     for hospital in job.hospitals if "alone" in wanted else []:
         site, steps = unseen(job.sites[hospital]), taken.get(hospital, 0)
-        found[f"alone/{hospital}"] = (alone, (hospital, site, algorithm, weights, steps))
+        found[f"alone/{hospital}"] = (alone, (hospital, site, algorithm, weights, steps, rounds))
     return found
 
 

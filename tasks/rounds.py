@@ -90,20 +90,29 @@ def evaluate(
 
 @task(task_run_name="baseline · {hospital} alone", cache_policy=NO_CACHE, persist_result=False)
 def alone(
-    hospital: str, site: LocalSite, algorithm: Algorithm, weights: Weights, steps: int
+    hospital: str,
+    site: LocalSite,
+    algorithm: Algorithm,
+    weights: Weights,
+    steps: int,
+    rounds: int,
 ) -> Baseline:
     """One hospital's own model, without the others."""
     with _named_baseline():
-        return train_alone(site, algorithm, weights, steps)
+        return train_alone(site, algorithm, weights, steps, rounds)
 
 
 @task(task_run_name="baseline · all data pooled", cache_policy=NO_CACHE, persist_result=False)
 def pooled(
-    sites: Mapping[str, LocalSite], algorithm: Algorithm, weights: Weights, steps: int
+    sites: Mapping[str, LocalSite],
+    algorithm: Algorithm,
+    weights: Weights,
+    steps: int,
+    rounds: int,
 ) -> Baseline:
     """One model on all rows in one place."""
     with _named_baseline():
-        return train_pooled(list(sites.values()), algorithm, weights, steps)
+        return train_pooled(list(sites.values()), algorithm, weights, steps, rounds)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ class Candidates:
     """What a selection may ask about.
 
     examples: training rows by hospital. round: its number, from 1. seed: the run's.
-    loss: a hospital's mean training loss at the global weights; asking costs it a pass.
+    loss: a hospital's mean training loss by the model it would evaluate; asking costs it a pass.
     """
 
     hospitals: tuple[str, ...]

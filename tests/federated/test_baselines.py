@@ -47,7 +47,7 @@ def mean_loss(theta: np.ndarray, rows: Split) -> float:
 
 def test_alone_is_gradient_descent_on_the_hospitals_own_rows() -> None:
     algorithm, (one, *_), begin = federation()
-    found = train_alone(one, algorithm, begin, STEPS)
+    found = train_alone(one, algorithm, begin, STEPS, 3)
     assert (found.steps, list(found.counts)) == (STEPS, ["a"])
     own = gradient_descent([one.data.train], begin)
     loss = found.counts["a"].loss / 2**32 / found.counts["a"].rows
@@ -56,7 +56,7 @@ def test_alone_is_gradient_descent_on_the_hospitals_own_rows() -> None:
 
 def test_pooled_is_gradient_descent_on_all_rows() -> None:
     algorithm, sites, begin = federation()
-    found = train_pooled(sites, algorithm, begin, STEPS)
+    found = train_pooled(sites, algorithm, begin, STEPS, 3)
     pooled = gradient_descent([one.data.train for one in sites], begin)
     for one in sites:
         counts = found.counts[one.hospital]
@@ -67,6 +67,6 @@ def test_pooled_is_gradient_descent_on_all_rows() -> None:
 def test_pooled_writes_to_no_site_so_that_each_may_train_meanwhile() -> None:
     algorithm, sites, begin = federation()
     before = [weights_of(one.network) for one in sites]
-    train_pooled(sites, algorithm, begin, STEPS)
+    train_pooled(sites, algorithm, begin, STEPS, 3)
     for one, kept in zip(sites, before, strict=True):
         assert all(torch.equal(kept[k], t) for k, t in one.network.state_dict().items())
