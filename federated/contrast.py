@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from federated.errors import WardroundError
-from federated.metrics import METRICS
+from federated.metrics import METRICS, Measure
 from federated.plugins import nearest
 from federated.significance import Interval, Paired, Verdict, holm, interval, paired, verdict
 
@@ -103,13 +103,14 @@ def metrics_of(columns: Iterable[str]) -> tuple[str, ...]:
 
 def higher_is_better(column: str) -> bool | None:
     """Which way is better; None for a metric that nothing is known of."""
-    return next((m.higher_is_better for m in METRICS if m.name == metric_of(column)), None)
+    measure = _measure(column)
+    return None if measure is None else measure.higher_is_better
 
 
 def label(column: str) -> str:
     """A column's name on a page."""
-    metric = metric_of(column)
-    own = next((m.label for m in METRICS if m.name == metric), metric)
+    measure = _measure(column)
+    own = metric_of(column) if measure is None else measure.label
     if column.startswith(WORST):
         return f"{own}, worst hospital"
     return f"{own}, mean of hospitals" if column.startswith(MEAN) else own
@@ -141,6 +142,10 @@ def rounds_to(curve: Curve, value: float, *, higher: bool) -> int | None:
     """The first round whose value is as good as `value`; None if there is none."""
     reached = (r for r, v in curve if (v >= value if higher else v <= value))
     return min(reached, default=None)
+
+
+def _measure(column: str) -> Measure | None:
+    return next((m for m in METRICS if m.name == metric_of(column)), None)
 
 
 def _judged(one: Difference) -> str:
