@@ -10,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from federated.errors import ConfigError, WardroundError
+from federated.study import read_study
 from tests.conftest import ROOT, Project
 from tests.federated.test_catalogue import toy
 from wardround.cli import app
@@ -86,5 +87,5 @@ def test_compare_says_what_it_does_not_know(
 def test_every_stage_of_dvc_is_a_study() -> None:
     stages = yaml.safe_load((ROOT / "studies/dvc.yaml").read_text())["stages"]
     for name, own in stages["study"]["foreach"].items():
-        assert (ROOT / "studies" / name / "study.yaml").is_file()
+        assert read_study(ROOT / own["file"]).name == name  # the folder of its output
         assert (ROOT / own["data"]).exists()
