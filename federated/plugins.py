@@ -84,6 +84,12 @@ def _may_be_null(cls: Any, option: str) -> bool:
     return True
 
 
+def values(rule: Any) -> dict[str, Any]:
+    """A plug-in's options as JSON has them."""
+    found: dict[str, Any] = pydantic.TypeAdapter(type(rule)).dump_python(rule, mode="json")
+    return found
+
+
 def unused(package: str, name: str, values: Mapping[str, Any]) -> list[str]:
     """The given options (those not null) that plug-in `name` makes no use of."""
     own = {f.name for f in fields(find(package, name))}

@@ -11,6 +11,7 @@ from federated.baselines import Baseline
 from federated.counts import Counts, merge, to_dict
 from federated.metrics import Reading
 from federated.objectives import from_dict
+from federated.plugins import values
 from federated.results import ALL, Results, RoundRow, RunFacts
 from tasks import report_files
 from tasks.files import write_atomic
@@ -107,7 +108,7 @@ def _facts(job: Job, rounds: list[RoundRecord], last: RoundRecord) -> RunFacts:
         partition=config.data.partition["name"],
         model=config.model["name"],
         algorithm=config.algorithm.name,
-        rules={k: {"name": n} | vars(getattr(rules, k)) for k, n in rules.names.items()},
+        rules={k: {"name": n} | values(getattr(rules, k)) for k, n in rules.names.items()},
         rounds=rounds[-1].round,
         kept=last.round,
         sent=sum(sum(r.sent.values()) for r in rounds),

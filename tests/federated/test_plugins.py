@@ -81,3 +81,8 @@ def test_files_that_begin_with_an_underscore_are_no_rules(folder: Path) -> None:
     assert {"mean", "sum"} <= set(found)
     assert not any(name.startswith("_") for name in found)
     assert list(found) == sorted(found)
+
+
+def test_options_are_told_as_json_has_them() -> None:
+    only = plugins.create("federated.selection", "only", {"hospitals": ["a", "b"]}, "selection")
+    assert plugins.values(only) == {"hospitals": ["a", "b"]}
