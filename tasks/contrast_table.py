@@ -14,7 +14,7 @@ from tasks.comparison import MISSING
 
 _COSTS = {
     "rounds_to_target": "Rounds to\ntarget",
-    "bytes_sent": "MB sent",
+    "bytes_sent": "kB sent",
     "seconds": "Seconds",
 }
 _WIDTH = len("0.879 ± 0.012")
@@ -40,7 +40,7 @@ def cost_text(cost: str, value: Interval | None, seeds: int) -> str:
     """A mean cost in its own unit; of a target that not every seed reached, by how many."""
     if value is None:
         return MISSING
-    text = f"{value.mean / 1e6:.2f}" if cost == "bytes_sent" else f"{value.mean:.1f}"
+    text = f"{value.mean / 1e3:,.1f}" if cost == "bytes_sent" else f"{value.mean:.1f}"
     return text if value.n == seeds else f"{text} ({value.n}/{seeds})"
 
 

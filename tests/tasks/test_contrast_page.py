@@ -53,7 +53,7 @@ def test_figures_and_verdicts_are_on_the_page() -> None:
     text = Page(html(made(), "a study", "")).text
     assert "0.615 ± 0.021" in text  # 0.60 … 0.63: s = 0.0129, t₃ = 3.182
     assert "b: AUROC is 0.101 higher than a's (better)" in text
-    assert "2.50" in text  # MB sent
+    assert "2,500.0" in text  # kB sent
     assert "1.0 (3/4)" in text  # three of four seeds reached the target
     noise = Page(html(made(shift=0.0), "a study", "")).text
     assert "No difference to a is beyond noise" in noise
