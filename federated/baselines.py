@@ -4,8 +4,10 @@ alone: one hospital as the only member of the federation, the same algorithm and
 what only several hospitals give a meaning to (see `lonely`).
 pooled: all training rows in one place (only a simulation can), as many steps as all hospitals
 took together.
+plain: the same federation with the plain mean in place of a robust rule: what robustness costs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +18,7 @@ from federated.checks import check_update
 from federated.compression.identity import Identity as Uncompressed
 from federated.coordinator import aggregate
 from federated.counts import Counts
+from federated.federation import simulate
 from federated.local.rep import Rep
 from federated.personal.shared import Shared
 from federated.preaggregation.identity import Identity
@@ -25,7 +28,7 @@ from federated.types import Order, Split, Weights
 
 @dataclass(frozen=True)
 class Baseline:
-    """counts: test counts by hospital; steps: gradient steps taken."""
+    """counts: test counts by hospital; steps: gradient steps taken, 0 where nobody counted."""
 
     counts: dict[str, Counts]
     steps: int
@@ -67,6 +70,20 @@ def train_pooled(
     trained = _train(pool, weights, steps, rounds)
     each = {s.hospital: replace(pool, data=s.data).evaluate(trained, {}).test for s in sites}
     return Baseline(each, steps)
+
+
+def train_plain(
+    sites: Mapping[str, LocalSite], algorithm: Algorithm, weights: Weights, rounds: int, seed: int
+) -> Baseline:
+    """The federation again, its robust rules replaced by the mean; evaluated at every hospital.
+
+    Nothing of `sites` is written to. Raises UpdateError where training diverges.
+    """
+    trusting = replace(algorithm, aggregation=Mean(), preaggregation=Identity())
+    own = {h: replace(site, algorithm=trusting) for h, site in sites.items()}
+    final = simulate(trusting, own, weights, rounds, seed)
+    counts = {h: site.evaluate(final.weights, final.of(h)).test for h, site in own.items()}
+    return Baseline(counts, 0)
 
 
 def _train(site: LocalSite, weights: Weights, steps: int, rounds: int) -> Weights:

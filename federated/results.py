@@ -77,7 +77,8 @@ class Alone(Record):
 
 
 class Pooled(Record):
-    """One model trained on all rows in one place: a simulation's privilege."""
+    """One model, and its figures at each hospital: trained on all rows in one place, which is a
+    simulation's privilege, or by the plain mean in place of a robust rule."""
 
     hospitals: dict[str, Metrics]
     all: Metrics
@@ -88,6 +89,8 @@ class Baselines(Record):
 
     alone: Alone | None = None
     pooled: Pooled | None = None
+    plain: Pooled | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Left out of the file where no robust rule aggregated."""
 
 
 class Results(Aliased):

@@ -12,21 +12,25 @@ from federated.baselines import Baseline
 from tasks.job import Job
 from tasks.journal import Journal
 from tasks.outcome import Comparison, baseline_from_json, baseline_to_json
-from tasks.rounds import alone, pooled, unseen
+from tasks.rounds import alone, plain, pooled, unseen
 
-_POOLED = "pooled"
+_POOLED, _PLAIN = "pooled", "plain"
 Call = tuple[Task[..., Baseline], tuple[Any, ...]]
 
 
 def compare(job: Job, journal: Journal) -> Comparison:
-    """The baselines that `run.baselines` names, side by side or one after another."""
+    """The baselines that `run.baselines` names, side by side or one after another.
+
+    Where robust rules aggregate, what they cost is measured with them.
+    """
     wanted = calls(job, journal)
     missing = {name: call for name, call in wanted.items() if journal.fact(name) is None}
     for name, baseline in answers(missing, side_by_side=job.config.run.parallel):
         journal.note(name, baseline_to_json(baseline))
     found = {name: baseline_from_json(journal.fact(name)) for name in wanted}
-    together = found.pop(_POOLED, None)
-    return Comparison({name.removeprefix("alone/"): b for name, b in found.items()}, together)
+    together, trusting = found.pop(_POOLED, None), found.pop(_PLAIN, None)
+    single = {name.removeprefix("alone/"): b for name, b in found.items()}
+    return Comparison(single, together, trusting)
 
 
 def calls(job: Job, journal: Journal) -> dict[str, Call]:
@@ -35,8 +39,11 @@ def calls(job: Job, journal: Journal) -> dict[str, Call]:
     weights = unseen(journal.load(journal.rounds()[0].weights))
     taken, rounds = steps_by_hospital(journal), job.config.run.rounds
     found: dict[str, Call] = {}
+    sites = unseen(dict(job.sites))
+    if wanted and algorithm.robust:
+        done = journal.rounds()[-1].round
+        found[_PLAIN] = (plain, (sites, algorithm, weights, done, job.config.run.seed))
     if _POOLED in wanted:
-        sites = unseen(dict(job.sites))
         found[_POOLED] = (pooled, (sites, algorithm, weights, sum(taken.values()), rounds))
     for hospital in job.hospitals if "alone" in wanted else []:
         site, steps = unseen(job.sites[hospital]), taken.get(hospital, 0)

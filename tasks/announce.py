@@ -4,7 +4,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from federated.metrics import summary
 from federated.results import Results
-from tasks.comparison import comparison, number
+from tasks.comparison import comparison, number, robustness_cost
 
 
 def announce(found: Results) -> None:
@@ -44,6 +44,9 @@ def description(found: Results) -> str:
         lines.append(f"- {label}, mean of hospitals alone: {separate}")
     if found.baselines.pooled is not None:
         lines.append(f"- {label}, all data pooled: {number(found.baselines.pooled.all[name])}")
+    cost = robustness_cost(found)
+    if cost is not None:
+        lines.append(f"- what robustness cost {cost}")
     return "\n".join(lines)
 
 

@@ -1,15 +1,16 @@
 """The final table: federated, alone and pooled, side by side, for the page and the terminal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from federated.metrics import Measure, Metrics, Reading, summary
-from federated.results import Results
+from federated.results import Alone, Pooled, Results
 
 MISSING = "—"
+PLAIN = "plain mean"
 
 Figures = dict[str, float | None]
 
@@ -61,12 +62,17 @@ def number(value: float | None) -> str:
 
 
 def table(results: Results) -> Table:
-    """The final table for the terminal, 80 columns wide with short names."""
-    rows, reading = comparison(results), results.reading
+    """The final table for the terminal, 80 columns wide with short names.
+
+    What robustness cost stands below it, the plain mean's other figures on the page alone.
+    """
+    reading, cost = results.reading, robustness_cost(results)
+    rows = [_without(row, PLAIN) for row in comparison(results)]
     shown = reading.compared[:2]
+    note = f"{MISSING} undefined: {reading.undefined_short}. Bold: best of the models."
     drawn = Table(
         title=Text(f"{results.run.dataset}: {results.run.model} by {results.run.algorithm}"),
-        caption=f"{MISSING} undefined: {reading.undefined_short}. Bold: best of the models.",
+        caption=f"{note}\nWhat robustness cost {cost}." if cost else note,
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
@@ -88,20 +94,47 @@ def table(results: Results) -> Table:
     return drawn
 
 
+def _without(row: Row, model: str) -> Row:
+    return replace(row, models={name: f for name, f in row.models.items() if name != model})
+
+
 def _figures(found: Metrics | None, reading: Reading) -> Figures:
     return {m.name: None if found is None else found[m.name] for m in reading.measures}
 
 
+def robustness_cost(results: Results) -> str | None:
+    """What a robust rule cost the hospital with the fewest training rows, in words."""
+    plain, examples = results.baselines.plain, results.run.examples
+    if plain is None:
+        return None
+    smallest = min(sorted(examples), key=lambda name: examples[name].train)
+    head = results.reading.headline
+    ours, theirs = results.hospitals[smallest][head.name], plain.hospitals[smallest][head.name]
+    text = (
+        f"{smallest}, with {examples[smallest].train} training rows the smallest hospital: "
+        f"{head.label} {number(ours)} by {results.run.algorithm}, {number(theirs)} by the "
+        f"{PLAIN}"
+    )
+    return text if ours is None or theirs is None else f"{text} ({ours - theirs:+.3f})"
+
+
 def _hospitals(results: Results) -> dict[str, dict[str, Metrics]]:
     """model → its metrics per hospital, for the models that were trained."""
-    alone, pooled = results.baselines.alone, results.baselines.pooled
+    alone, pooled, plain = _baselines(results)
     found = {"federated": results.hospitals}
     found |= {"alone": alone.hospitals} if alone else {}
-    return found | ({"pooled": pooled.hospitals} if pooled else {})
+    found |= {"pooled": pooled.hospitals} if pooled else {}
+    return found | ({PLAIN: plain.hospitals} if plain else {})
 
 
 def _overall(results: Results) -> dict[str, Metrics]:
-    alone, pooled = results.baselines.alone, results.baselines.pooled
+    alone, pooled, plain = _baselines(results)
     found = {"federated": results.overall}
     found |= {"alone": alone.all} if alone else {}
-    return found | ({"pooled": pooled.all} if pooled else {})
+    found |= {"pooled": pooled.all} if pooled else {}
+    return found | ({PLAIN: plain.all} if plain else {})
+
+
+def _baselines(results: Results) -> tuple[Alone | None, Pooled | None, Pooled | None]:
+    found = results.baselines
+    return found.alone, found.pooled, found.plain

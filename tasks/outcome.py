@@ -25,10 +25,11 @@ MODEL_FILE = "model.safetensors"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Baselines that were trained: by hospital alone, and pooled."""
+    """Baselines that were trained: by hospital alone, pooled, and without robust rules."""
 
     alone: dict[str, Baseline]
     pooled: Baseline | None
+    plain: Baseline | None
 
 
 def write_results(folder: Path, job: Job, journal: Journal, compared: Comparison) -> Results:
@@ -83,6 +84,7 @@ def _results(
     baselines = results.Baselines(
         alone=_alone(compared.alone, job.objective.reading) if compared.alone else None,
         pooled=_pooled(compared.pooled.counts) if compared.pooled else None,
+        plain=_pooled(compared.plain.counts) if compared.plain else None,
     )
     per_hospital = {h: c.metrics() for h, c in sorted(counts.items())}
     overall = merge(list(counts.values())).metrics()

@@ -15,7 +15,7 @@ from federated.metrics import Reading, summary
 from federated.results import ALL, Curves, Results, RoundRow
 from federated.schema import Coverage
 from tasks import plots
-from tasks.comparison import MISSING, best, comparison, number, table
+from tasks.comparison import MISSING, best, comparison, number, robustness_cost, table
 from tasks.files import write_atomic
 from tasks.page import environment
 from tasks.report_files import (
@@ -77,6 +77,7 @@ def _context(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> 
         "reading": results.reading,
         "compared": results.reading.compared,
         "measures": results.reading.measures,
+        "robustness_cost": robustness_cost(results),
         "best": best,
         "missing": MISSING,
         "legend": list({line.label: line for line in style.values()}.values()),

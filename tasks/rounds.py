@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import opaque
 
 from federated.algorithm import Algorithm
-from federated.baselines import Baseline, train_alone, train_pooled
+from federated.baselines import Baseline, train_alone, train_plain, train_pooled
 from federated.coordinator import aggregate as combine
 from federated.errors import UpdateError, WardroundError
 from federated.site import Evaluated, LocalSite, Site
@@ -113,6 +113,15 @@ def pooled(
     """One model on all rows in one place."""
     with _named_baseline():
         return train_pooled(list(sites.values()), algorithm, weights, steps, rounds)
+
+
+@task(task_run_name="baseline · plain mean", cache_policy=NO_CACHE, persist_result=False)
+def plain(
+    sites: Mapping[str, LocalSite], algorithm: Algorithm, weights: Weights, rounds: int, seed: int
+) -> Baseline:
+    """The same federation without its robust rules."""
+    with _named_baseline():
+        return train_plain(sites, algorithm, weights, rounds, seed)
 
 
 @contextmanager

@@ -255,14 +255,7 @@ def test_files_read_back_as_written(tmp_path: Path) -> None:
     assert next(r for r in rows if r.hospital == "switzerland").auroc is None
     with (tmp_path / ROUNDS).open(newline="") as file:
         lines = list(csv.DictReader(file))
-    assert list(lines[0])[:5] == [
-        "round",
-        "hospital",
-        "train_loss",
-        "bytes_sent",
-        "loss",
-        "accuracy",
-    ]
+    assert list(lines[0])[:5] == ["round", "hospital", "train_loss", "bytes_sent", "loss"]
     assert lines[0]["train_loss"] == ""
     assert b"\r" not in (tmp_path / ROUNDS).read_bytes()
     assert '"global": {' in (tmp_path / RESULTS).read_text()
