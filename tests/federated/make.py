@@ -9,6 +9,7 @@ from torch import nn
 
 from federated.algorithm import Algorithm, compose
 from federated.config import EvaluationConfig
+from federated.initial import build
 from federated.local import LocalTask
 from federated.objectives.classification import ClassCounts, Classification
 from federated.site import LocalSite
@@ -59,7 +60,7 @@ def site(name: str, rules: Algorithm, count: int = 40, width: int = 3, seed: int
     """A site with a logistic model."""
     return LocalSite(
         data=hospital(name, count, width, seed),
-        network=Logistic().build((width,), 1),
+        network=build(Logistic(), (width,), 1, run_seed=3),
         algorithm=rules,
         seed=7,
         objective=YES_NO,

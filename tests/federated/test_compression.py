@@ -205,10 +205,14 @@ def test_a_hospital_sends_what_was_compressed_and_keeps_the_rest() -> None:
         assert torch.allclose(cut.update.delta[name] + lost[name], t, rtol=0, atol=1e-7)
     assert whole.update.sent == 4 * (3 + 1)
     assert cut.update.sent == 8 * 2  # one of three weights, and the bias
-    again = small.train(Order(2, weights), cut.state).update.delta
-    assert not torch.equal(
-        again["1.weight"], small.train(Order(2, weights), {}).update.delta["1.weight"]
-    )
+    kept, anew = (small.train(Order(2, weights), state) for state in (cut.state, {}))
+    for name in lost:  # sent and kept together are what was wanted: more by what was lost before
+        with_it, without = (
+            one.update.delta[name] + states.part(one.state, "residual")[name]
+            for one in (kept, anew)
+        )
+        assert torch.allclose(with_it - without, lost[name], rtol=0, atol=1e-6)
+    assert any(bool(t.any()) for t in lost.values())
 
 
 def test_scalars_and_variates_are_counted_among_the_bytes() -> None:
