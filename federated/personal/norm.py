@@ -32,8 +32,8 @@ class Norm(Personal):
         }
         if not found:
             raise ConfigError(
-                "algorithm.personal.name norm: this model has no normalisation layer; choose resnet, "
-                "or mlp with model.norm layer"
+                "algorithm.personal.name norm: this model has no normalisation layer; choose "
+                "resnet, or mlp with model.norm layer"
             )
         return frozenset(found)
 
