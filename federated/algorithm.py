@@ -18,11 +18,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The tutorial's rule, w ← w + Σ u_i with u_i = -η∇L(θ_i)
     "sum": {"local": {"name": "gradient"}, "aggregation": {"name": "sum"}},
     # FedSGD, McMahan et al. 2017 (arXiv:1602.05629), section 2
-    "fedsgd": {"local": {"name": "gradient"}},
+    "fedsgd": {"local": {"name": "gradient"}, "aggregation": {"name": "mean"}},
     # Local SGD, Stich 2019 (arXiv:1805.09767), algorithm 1: H steps, then the plain mean
     "local_sgd": {"local": {"name": "sgd", "steps": 10}, "aggregation": _HOSPITALS_ALIKE},
     # FedAvg, McMahan et al. 2017, algorithm 1: E epochs, then the mean weighted by examples
-    "fedavg": {},
+    "fedavg": {"local": {"name": "sgd"}, "aggregation": {"name": "mean"}},
     # Server optimisers: Hsu et al. 2019 (arXiv:1909.06335); Reddi et al. 2021 (arXiv:2003.00295)
     "fedavgm": {"server": {"name": "momentum"}},
     "fedadagrad": {"server": {"name": "adagrad"}},
