@@ -41,7 +41,7 @@ def calls(job: Job, journal: Journal) -> dict[str, Call]:
     found: dict[str, Call] = {}
     sites = unseen(dict(job.sites))
     if wanted and algorithm.robust:
-        done = journal.rounds()[-1].round
+        done = max(record.round for record in journal.rounds() if not record.tuned)
         found[_PLAIN] = (plain, (sites, algorithm, weights, done, job.config.run.seed))
     if _POOLED in wanted:
         found[_POOLED] = (pooled, (sites, algorithm, weights, sum(taken.values()), rounds))

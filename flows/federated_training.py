@@ -82,7 +82,7 @@ def federate(job: Job, journal: Journal, to: Recorder) -> None:
     sites, own = list(job.sites.values()), next(iter(job.sites.values())).own
     now = start(job, journal, to)
     with TrainingProgress(run.rounds, now.round, job.objective.reading) as progress:
-        while now.round < run.rounds and not stops(run, journal.rounds()):
+        while now.round < run.rounds and not stops(run, journal):
             cohort = select(algorithm, job.sites, now, run.seed)
             trained = train_each(job, cohort, order(algorithm, now, run.rounds), now, progress)
             updates = checked(trained, now, own)

@@ -6,7 +6,7 @@ from federated.config import RunConfig
 from federated.counts import merge
 from federated.errors import ConfigError
 from federated.stopping import Values, best, exhausted
-from tasks.journal import RoundRecord
+from tasks.journal import Journal, RoundRecord
 
 
 def kept(run: RunConfig, rounds: Sequence[RoundRecord]) -> RoundRecord:
@@ -18,12 +18,16 @@ def kept(run: RunConfig, rounds: Sequence[RoundRecord]) -> RoundRecord:
     return rounds[best(values, higher_is_better=higher)]
 
 
-def stops(run: RunConfig, rounds: Sequence[RoundRecord]) -> bool:
-    """Has `run.patience` run out? Also true once the hospitals have tuned their models."""
-    if rounds[-1].tuned:
-        return True
+def stops(run: RunConfig, journal: Journal) -> bool:
+    """Has `run.patience` run out? Also true once the hospitals have tuned their models.
+
+    Without patience the journal is not read: that would grow with every round.
+    """
     if run.patience is None:
         return False
+    rounds = journal.rounds()
+    if rounds[-1].tuned:
+        return True
     values, higher = _validation(run, rounds)
     return exhausted(values, run.patience, higher_is_better=higher)
 
