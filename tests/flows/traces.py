@@ -4,6 +4,7 @@ Databases are read row by row as well as byte by byte (a long text is cut up int
 archives are opened.
 """
 
+import re
 import sqlite3
 import struct
 import zipfile
@@ -49,8 +50,15 @@ def leaks(found: Contents, wanted: dict[str, set[bytes]]) -> list[str]:
         f"{name} in {where}"
         for where, data in found
         for name, needles in wanted.items()
-        if any(needle in data for needle in needles)
+        if any(_holds(data, needle) for needle in needles)
     ]
+
+
+def _holds(data: bytes, needle: bytes) -> bool:
+    """Digits count where a number begins: 1.234567 is no part of a time like 10:00:01.234567."""
+    if not needle[:1].isdigit():
+        return needle in data
+    return needle in data and re.search(rb"(?<![0-9.])" + re.escape(needle), data) is not None
 
 
 def _archived(path: Path) -> Contents:

@@ -238,7 +238,12 @@ def test_the_log_is_on_the_servers_page_and_not_in_the_terminal(
     make_project: Project, prefect_url: str
 ) -> None:
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterName,
+        LogFilter,
+        LogFilterFlowRunId,
+    )
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     project = make_project(run={"rounds": 1, "baselines": [], "name": "logged"})
@@ -246,7 +251,8 @@ def test_the_log_is_on_the_servers_page_and_not_in_the_terminal(
     done = script(project, "train", **settings)
     assert (done.returncode, done.stderr) == (0, "")
     with temporary_settings({PREFECT_API_URL: prefect_url}), get_client(sync_client=True) as client:
-        run = next(run for run in client.read_flow_runs() if run.name == "logged")
+        named = FlowRunFilter(name=FlowRunFilterName(any_=["logged"]))
+        (run,) = client.read_flow_runs(flow_run_filter=named)
         mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
         messages = [log.message for log in client.read_logs(mine)]
     assert "Beginning flow run 'logged' for flow 'federated-training'" in messages
