@@ -99,6 +99,13 @@ class EvaluationConfig(Section):
     calibration_bins: int = Field(ge=2, le=100)
 
 
+class EngineConfig(Section):
+    """Who computes: the same bits, but for `batched`."""
+
+    name: Literal["auto", "sequential", "workers", "batched"]
+    workers: int | None = Field(ge=1)
+
+
 class RunConfig(Section):
     """The federation as a run: how long, from which seed, what is compared and kept."""
 
@@ -122,6 +129,7 @@ class Config(Section):
     model: Options
     algorithm: AlgorithmConfig
     evaluation: EvaluationConfig
+    engine: EngineConfig
     run: RunConfig
 
     @cached_property

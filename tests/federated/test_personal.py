@@ -170,8 +170,8 @@ def test_running_statistics_stay_with_the_norm() -> None:
 
     second = one.train(Order(2, add(weights, first.update.delta)), first.state)
     assert int(states.part(second.state, "personal")["1.num_batches_tracked"]) == 4
-    one.evaluate(weights, first.state)
-    assert same({k: one.network.state_dict()[k] for k in own}, own)
+    evaluated = one.model(weights, first.state).state_dict()
+    assert same({k: evaluated[k] for k in own}, own)
 
 
 # -- Ditto
