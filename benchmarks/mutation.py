@@ -69,6 +69,7 @@ TESTS: dict[str, list[str]] = {
 """Folder or file → what is run on its mutants; the longest match counts."""
 
 _A = "federated/aggregation"
+_FLOAT = "Metrics makes a float of every value"
 _TYPE = "only the type differs, not the number"
 EQUIVALENT: dict[tuple[str, str], str] = {
     (f"{_A}/_scalars.py", "float(update.scalars[name]) → update.scalars[name]"): _TYPE,
@@ -97,14 +98,21 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "without the short cut the loop adds up the same number",
     ("federated/local/_displacement.py", "float(steps) → steps"): _TYPE,
     ("federated/local/gradient.py", "float(value.detach()) → value.detach()"): _TYPE,
+    ("federated/objectives/regression.py", "float(UNIT) → UNIT"): _TYPE,
+    ("federated/objectives/regression.py", "float(mse) → mse"): _FLOAT,
     (
         "federated/objectives/regression.py",
-        "float(UNIT) → UNIT",
-    ): _TYPE,
+        "float(Fraction(self.absolute, n * UNIT)) → Fraction(self.absolute, n * UNIT)",
+    ): _FLOAT,
     (
-        "federated/objectives/survival.py",
-        "True → False",
-    ): "the last of equal times has all of them in its sum, in whatever order they stand",
+        "federated/objectives/regression.py",
+        "float(1 - Fraction(n * self.e2, spread)) → 1 - Fraction(n * self.e2, spread)",
+    ): _FLOAT,
+    (
+        "federated/objectives/regression.py",
+        "float(Fraction(self.e, n * UNIT)) → Fraction(self.e, n * UNIT)",
+    ): _FLOAT,
+    ("federated/objectives/survival.py", "float(self.events) → self.events"): _FLOAT,
     (
         "federated/personal/layers.py",
         "sorted(task.own) → task.own",

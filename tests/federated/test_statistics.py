@@ -111,6 +111,10 @@ def test_exchanges_can_be_made_one_at_a_time() -> None:
     assert finish(merged, sent).std[0] == pytest.approx((26.5 / 9) ** 0.5)
 
 
+def test_a_mean_is_rounded_to_a_float() -> None:
+    assert means(sums(column(0, 0, 0, 0, 1, 1), table(1))) == (1 / 3,)
+
+
 def test_images_have_one_statistic_a_channel() -> None:
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (9, 3, 5, 4), dtype=np.uint8)

@@ -63,6 +63,12 @@ def test_by_hand() -> None:
     assert found["events"] == 2
 
 
+def test_a_tie_is_half_a_concordant_pair() -> None:
+    # against the death at 1: one tied, one below, one above
+    rows: list[Row] = [(2, 1, True), (2, 2, False), (1, 2, False), (3, 2, False)]
+    assert counted(rows).metrics()["c_index"] == 1.5 / 3
+
+
 @settings(max_examples=80, deadline=None)
 @given(ROWS)
 def test_equals_loops_over_events_and_pairs(rows: list[Row]) -> None:
