@@ -115,6 +115,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("federated/objectives/survival.py", "float(self.events) → self.events"): _FLOAT,
     (
         "federated/personal/layers.py",
+        "False → True",
+    ): "a module stands before its parts, so the last that has parameters has them itself",
+    (
+        "federated/personal/layers.py",
         "sorted(task.own) → task.own",
     ): "only the order of a mapping's keys differs",
     (
