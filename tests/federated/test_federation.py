@@ -1,5 +1,6 @@
 """A federation's steps as arithmetic, on hospitals whose every number is known."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from federated.algorithm import Algorithm, compose
 from federated.coordinator import aggregate
 from federated.errors import UpdateError
 from federated.federation import Standing, advance, begin, checked, order, select, simulate
+from federated.seeds import generator
+from federated.selection import Candidates
 from federated.types import Trained
 from tests.federated.make import update
 from tests.federated.quadratic import federate, hospitals, sites, start, vector
@@ -47,6 +50,22 @@ def test_cohorts_differ_by_round_and_repeat() -> None:
     turns = [select(cyclic, members, Standing(r, start(), {}, {}), seed=1) for r in range(5)]
     assert sorted(h for (h,) in turns[:4]) == ["h0", "h1", "h2", "h3"]
     assert turns[4] == turns[0]
+
+
+def test_the_selection_is_told_of_the_next_round() -> None:
+    seen: list[tuple[int, int]] = []
+
+    class Noted:
+        """Selects all, and notes the round and the generator's seed."""
+
+        def select(self, candidates: Candidates, drawn: torch.Generator) -> list[str]:
+            seen.append((candidates.round, drawn.initial_seed()))
+            return list(candidates.hospitals)
+
+    noting = replace(rules(), selection=Noted())
+    members = {s.data.hospital: s for s in sites(hospitals(), noting)}
+    assert select(noting, members, Standing(2, start(), {}, {}), seed=7) == [*members]
+    assert seen == [(3, generator("selection", 7, 3).initial_seed())]
 
 
 def test_an_update_is_checked_without_what_stays() -> None:

@@ -19,6 +19,7 @@ from federated.statistics import (
     merge_sums,
     squares,
     sums,
+    unscaled,
 )
 
 
@@ -120,6 +121,12 @@ def test_two_values_have_a_deviation_and_one_has_none() -> None:
     # 3; and 1 and 3, whose squared distances from 2 are 1 and 1: √(2/1)
     found = finish(Sums((1, 2), (3.0, 4.0), (0.0, 0.0)), [(0.0, 2.0)])
     assert found == FeatureStatistics(mean=(3.0, 2.0), std=(1.0, 2**0.5), count=(1, 2))
+
+
+def test_unscaled_has_an_entry_a_column_or_channel() -> None:
+    pixels = ImageSchema(shape=(3, 5, 4), target="y", classes=("no", "yes"))
+    assert unscaled(pixels) == FeatureStatistics((0.0,) * 3, (1.0,) * 3, (0,) * 3)
+    assert unscaled(table(2)) == FeatureStatistics((0.0,) * 2, (1.0,) * 2, (0,) * 2)
 
 
 def test_images_have_one_statistic_a_channel() -> None:
