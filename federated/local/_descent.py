@@ -1,6 +1,8 @@
 """The loop that every mini-batch rule shares: batches, gradients, steps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +16,30 @@ Correction = Callable[[Parameters], None]
 """Changes the gradients in place, after the loss's own and before the step."""
 
 
+class Stepper(Protocol):
+    """What takes a step along the parameters' gradients; torch's optimisers do."""
+
+    def step(self) -> object:
+        """Change the parameters in place."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """θ ← θ - η g: the bits of `torch.optim.SGD` without its bookkeeping."""
+
+    parameters: Sequence[nn.Parameter]
+    lr: float
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change the parameters in place."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_add_([*self.parameters], gradients, alpha=-self.lr)
+
+
 def descend(
     task: LocalTask,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Stepper,
     parameters: Parameters,
     size: int | None,
     steps: int,

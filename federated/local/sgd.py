@@ -8,9 +8,19 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from federated.local import LocalResult, LocalTask
-from federated.local._descent import Correction, Parameters, descend, load, moved, steps_of
+from federated.local._descent import (
+    Correction,
+    Parameters,
+    Plain,
+    Stepper,
+    descend,
+    load,
+    moved,
+    steps_of,
+)
 from federated.local._displacement import displacement
 from federated.plugins import options
 
@@ -56,17 +66,22 @@ class Sgd:
         steps: int | None = None,
     ) -> float:
         """`steps` (task.steps unless given) steps over `parameters`; the mean loss."""
-        optimiser = torch.optim.SGD(
-            [p for _, p in parameters],
-            lr=self.lr * task.rate,
-            momentum=self.momentum,
-            nesterov=self.nesterov and self.momentum > 0,
-            weight_decay=self.weight_decay,
-        )
+        optimiser = self._optimiser([p for _, p in parameters], self.lr * task.rate)
         taken = task.steps if steps is None else steps
         balanced = self.class_weights is not None
         return descend(
             task, optimiser, parameters, self.batch_size, taken, self.clip, balanced, correct
+        )
+
+    def _optimiser(self, parameters: list[nn.Parameter], lr: float) -> Stepper:
+        if not self.momentum and not self.weight_decay:
+            return Plain(parameters, lr)
+        return torch.optim.SGD(
+            parameters,
+            lr=lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov and self.momentum > 0,
+            weight_decay=self.weight_decay,
         )
 
     def normaliser(self, task: LocalTask) -> float:

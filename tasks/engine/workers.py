@@ -109,6 +109,11 @@ class Workers:
             made._idle.put(worker)
         return made
 
+    @property
+    def processes(self) -> list[int]:
+        """Their process ids."""
+        return [worker.process.pid for worker in self._workers]
+
     def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
         """See `tasks.engine.Engine`."""
         sizes = self._broadcast(order, lambda: wire.order_parts(order))

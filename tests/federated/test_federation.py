@@ -8,11 +8,9 @@ import torch
 
 from federated.algorithm import Algorithm, compose
 from federated.coordinator import aggregate
-from federated.errors import UpdateError
-from federated.federation import Standing, advance, begin, checked, order, select, simulate
+from federated.federation import Standing, advance, begin, order, select, simulate
 from federated.seeds import generator
 from federated.selection import Candidates
-from federated.types import Trained
 from tests.federated.make import update
 from tests.federated.quadratic import federate, hospitals, sites, start, vector
 
@@ -68,21 +66,12 @@ def test_the_selection_is_told_of_the_next_round() -> None:
     assert seen == [(3, generator("selection", 7, 3).initial_seed())]
 
 
-def test_an_update_is_checked_without_what_stays() -> None:
-    now = Standing(0, {"w": torch.zeros(1), "head": torch.zeros(1)}, {}, {})
-    sent = [Trained(update("a", [1.0]), {})]
-    assert checked(sent, now, frozenset({"head"})) == [sent[0].update]
-    with pytest.raises(UpdateError, match="head"):
-        checked(sent, now, frozenset())
-
-
 def test_after_a_round() -> None:
     kept = {"x": torch.ones(1)}
     now = Standing(4, {"w": torch.tensor([1.0])}, {}, {"b": kept, "a": kept})
     new = {"x": torch.zeros(1)}
-    trained = [Trained(update("a", [2.0], round_=5), new), Trained(update("c", [4.0]), new)]
-    mean = aggregate(rules(), [one.update for one in trained], 3)
-    after = advance(rules(), now, trained, mean)
+    mean = aggregate(rules(), [update("a", [2.0], round_=5), update("c", [4.0])], 3)
+    after = advance(rules(), now, {"a": new, "c": new}, mean)
     assert (after.round, after.weights["w"].tolist()) == (5, [4.0])  # 1 + (2 + 4)/2
     assert after.states == {"a": new, "b": kept, "c": new}
 
