@@ -1,6 +1,7 @@
 """A cohort cut into shares in any way gives the bits of the whole."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 import torch

@@ -105,6 +105,14 @@ def test_threads_and_one_after_another_give_the_same_bytes(
     assert outputs(sequential) == outputs(trained)
 
 
+def test_worker_processes_give_the_same_bytes(
+    trained: Path, make_project: Project, train: Train
+) -> None:
+    workers = make_project("workers")
+    train(workers, "engine.name=workers", "engine.workers=2")
+    assert outputs(workers) == outputs(trained)
+
+
 def test_hospital_scaling_puts_every_hospitals_statistics_into_the_model(
     make_project: Project, train: Train
 ) -> None:
