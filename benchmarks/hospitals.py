@@ -1,4 +1,4 @@
-"""A scratch project for a case, and its hospitals' rows as one file for those who are not Wardround."""
+"""A scratch project for a case, and its hospitals' rows as one file for all others."""
 
 import json
 import shutil
@@ -13,7 +13,6 @@ from federated.config import load
 from federated.initial import weights_of
 from tasks.environment import prepare_environment
 from tasks.job import load_job
-
 
 
 def project(case: Case) -> Path:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def run(
     extra: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> Run:
-    """Run a subject in `folder`. Raises SubjectError if it fails or takes over `timeout` seconds."""
+    """Run a subject in `folder`. Raises SubjectError if it fails or takes over `timeout` s."""
     log = LOGS / f"{os.getpid()}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **QUIET, **(extra or {})}
@@ -120,7 +121,7 @@ def steady(times: Sequence[float]) -> float:
     which counts milliseconds.
     """
     later = list(times)[-(len(times) // 2 + 1) :]
-    differences = [after - before for before, after in zip(later, later[1:], strict=False)]
+    differences = [after - before for before, after in pairwise(later)]
     mean = statistics.fmean(differences)
     return mean if mean < _COARSE else statistics.median(differences)
 

@@ -104,7 +104,7 @@ def train(model: nn.Module, inputs: Tensor, targets: Tensor, given: Task) -> int
     model.train()
     done = 0
     while True:
-        for batch in torch.randperm(len(inputs)).split(given.batch):
+        for batch in torch.split(torch.randperm(len(inputs)), given.batch):
             optimiser.zero_grad()
             loss(model(inputs[batch]), targets[batch]).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -119,7 +119,7 @@ def accuracy(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """Share of rows that the model is right about."""
     model.eval()
     with torch.inference_mode():
-        outputs = torch.cat([model(part) for part in inputs.split(1024)])
+        outputs = torch.cat([model(part) for part in torch.split(inputs, 1024)])
     found = outputs[:, 0] > 0 if outputs.shape[1] == 1 else outputs.argmax(dim=1)
     return float((found == targets).double().mean())
 
@@ -142,5 +142,3 @@ class Rounds:
         """The answer, as one line of JSON."""
         values = {"times": self.times, "accuracy": self.accuracy, "versions": dict(versions)}
         print(json.dumps(values), flush=True)
-
-

@@ -1,4 +1,4 @@
-"""`wardround train` itself, from the shell: Prefect, MLflow and the journal on, all weights kept."""
+"""`wardround train` from the shell: Prefect, MLflow and the journal on, all weights kept."""
 
 import json
 import shutil
@@ -38,7 +38,9 @@ def timed(case: Case, engine: str | None, extra: Sequence[str] = ()) -> Result:
         round_s=steady(times),
         whole_s=found.seconds,
         peak_mb=found.peak_mb,
-        accuracy=json.loads((folder / "reports" / "metrics.json").read_text())["all"]["accuracy"],
+        accuracy=json.loads((folder / "reports" / "metrics.json").read_text())["global"][
+            "accuracy"
+        ],
         rounds=len(times),
         versions={name: version(name) for name in _PACKAGES},
     )

@@ -21,7 +21,8 @@ def main() -> None:
         updates: list[Weights] = []
         for index in cohort:
             model.load_state_dict(before)
-            train(model, *hospitals[index], given)
+            inputs, targets = hospitals[index]
+            train(model, inputs, targets, given)
             updates.append({name: t.clone() for name, t in model.state_dict().items()})
         mean = {n: torch.stack([own[n] for own in updates]).mean(dim=0) for n in before}
         model.load_state_dict(mean)  # every hospital has as many rows

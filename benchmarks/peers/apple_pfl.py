@@ -1,10 +1,10 @@
-"""Apple's pfl-research: FederatedAveraging on the simulated backend, in one process or under torchrun."""
+"""Apple's pfl: FederatedAveraging on the simulated backend, in one process or under torchrun."""
 
 import os
 from typing import Any
 
 import numpy as np
-import pfl.internal.ops.pytorch_ops  # noqa: F401  (chooses PyTorch before anything asks)
+import pfl.internal.ops.pytorch_ops
 import pfl.version
 import torch
 from pfl.aggregate.simulate import SimulatedBackend

@@ -1,7 +1,7 @@
 """FedLab: its standalone pipeline, hospitals one after another in one process.
 
-Importing FedLab imports torchvision for its data sets, which nothing here uses; the index's torchvision
-does not load beside torch's CPU build, so an empty module stands in for it.
+Importing FedLab imports torchvision for its data sets, which nothing here uses; the index's
+torchvision does not load beside torch's CPU build, so an empty module stands in for it.
 """
 
 import random
@@ -12,10 +12,11 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-for _name in ("torchvision", "torchvision.transforms"):
-    sys.modules[_name] = ModuleType(_name)
-sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]  # type: ignore[attr-defined]
+_VISION, _TRANSFORMS = ModuleType("torchvision"), ModuleType("torchvision.transforms")
+vars(_VISION)["transforms"] = _TRANSFORMS
+sys.modules |= {module.__name__: module for module in (_VISION, _TRANSFORMS)}
 
+# ruff: noqa: E402
 from fedlab.contrib.algorithm.basic_client import SGDSerialClientTrainer
 from fedlab.contrib.algorithm.basic_server import SyncServerHandler
 from fedlab.core.standalone import StandalonePipeline
@@ -23,7 +24,7 @@ from fedlab.core.standalone import StandalonePipeline
 from benchmarks.plain import Network, Rounds, Task, everyone, initial, task, train
 
 
-class Trainer(SGDSerialClientTrainer):  # type: ignore[misc]
+class Trainer(SGDSerialClientTrainer):
     """FedLab's serial trainer around the local SGD that all peers share."""
 
     def __init__(self, given: Task) -> None:
@@ -38,7 +39,7 @@ class Trainer(SGDSerialClientTrainer):  # type: ignore[misc]
             self.cache.append([self.model_parameters])
 
 
-class Pipeline(StandalonePipeline):  # type: ignore[misc]
+class Pipeline(StandalonePipeline):
     """Notes each round."""
 
     def __init__(self, handler: SyncServerHandler, trainer: Trainer, rounds: Rounds) -> None:

@@ -1,4 +1,4 @@
-"""Flower's simulation: Ray, one processor a client, FedAvg of its ServerApp, evaluated centrally."""
+"""Flower's simulation: Ray, one processor a client, its own FedAvg, evaluated centrally."""
 
 import os
 from functools import cache

@@ -1,10 +1,9 @@
-"""NVIDIA FLARE's simulator: its FedAvg recipe, two client processes at once.
+"""NVIDIA FLARE's simulator: its FedAvg recipe, up to eight client processes at once.
 
 The ends of rounds are read from the server's log, and only the last round's model is evaluated:
 its own workflow has no place for a central evaluation.
 """
 
-import os
 import re
 import shutil
 from datetime import datetime
@@ -19,7 +18,11 @@ from benchmarks.measure import BENCH
 from benchmarks.plain import Rounds, initial, task
 
 _PLACE = BENCH / "nvflare"
-_ENDED = re.compile(r"^(\S+ \S+,\d{3}) .*(?:Round [1-9]\d* started|Finished FedAvg)", re.MULTILINE)
+_ENDED = re.compile(
+    r"^(\S+ \S+,\d{3}) - FedAvg - .*\n[-=]+\n *(?:Round [1-9]\d* started|Finished FedAvg)",
+    re.MULTILINE,
+)
+_CLIENTS = 8
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -38,9 +41,9 @@ def main() -> None:
         num_rounds=given.rounds,
         train_script=str(Path(__file__).with_name("nv_flare_client.py")),
     )
-    processors = len(os.sched_getaffinity(0))
+    threads = min(given.hospitals, _CLIENTS)  # with fewer, every round starts them all again
     environment = SimEnv(
-        num_clients=given.hospitals, num_threads=processors, workspace_root=str(_PLACE)
+        num_clients=given.hospitals, num_threads=threads, workspace_root=str(_PLACE)
     )
     recipe.execute(environment)
     rounds = Rounds(given)
@@ -57,7 +60,7 @@ def ends() -> list[float]:
     log = _PLACE / "benchmark" / "server" / "log.txt"
     text = _COLOURS.sub("", log.read_text())
     found = _ENDED.findall(text)
-    return [datetime.strptime(t, "%Y-%m-%d %H:%M:%S,%f").timestamp() for t in found]  # noqa: DTZ007
+    return [datetime.strptime(t, "%Y-%m-%d %H:%M:%S,%f").timestamp() for t in found]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Made-up images: a template a class, a brightness a hospital, and noise.
 
-A template is coarse, squares of 4×4 pixels ~ N(0, 1), so that a small convolution learns it. A pixel
-is 128 + 40·template + 20·brightness_h + 60·ε, ε ~ N(0, 1), rounded and cut to 0 … 255. One image in
-ten shows the template of a class at random, so no model is right about all of them: of 10 classes,
-at most about 91 %.
+A template is coarse, squares of 4×4 pixels ~ N(0, 1), so that a small convolution learns it. A
+pixel is 128 + 40·template + 20·brightness_h + 60·ε, ε ~ N(0, 1), rounded and cut to 0 … 255. One
+image in ten shows the template of a class at random, so no model is right about all of them: of 10
+classes, at most about 91 %.
 """
 
 from __future__ import annotations
