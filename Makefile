@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: train study test lint ui bench setup clean
+.PHONY: train study test lint ui bench bench-peers bench-scale setup clean
 
 train: setup  ## the main job: prepare, partition, train over four hospitals, report
 	dvc repro --quiet
@@ -27,8 +27,15 @@ lint: setup  ## style and types
 ui: setup  ## MLflow's page over this project's runs
 	wardround ui
 
-bench: setup  ## seconds per round and where they go
-	python benchmarks/round.py
+bench: setup  ## the product and a plain loop in turn, then where a round's time goes
+	python -m benchmarks.bench $(ARGS)
+	python -m benchmarks.round
+
+bench-peers: setup  ## other frameworks on the same cases, each in its own environment
+	python -m benchmarks.peers $(ARGS)
+
+bench-scale: setup  ## how a round grows with hospitals and with the model
+	python -m benchmarks.scale $(ARGS)
 
 setup: $(VENV)/.installed
 

@@ -6,6 +6,8 @@ s = 3 w·x + b_h, w of unit length, b_h ~ label_shift·N(0, 1). What is asked of
 yes_no: yes with probability σ(s). value: s + N(0, 1). labels: a with σ(s), b with σ(-s/2), c with
 σ(s - 2). survival: the event after an exponential time of hazard e^(s/3) / 10, or censored before
 by another of hazard 1/20.
+
+With `shape` they have an image each and a class to be told from it (`_synthetic_images.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ import numpy as np
 from pydantic import Field
 
 from federated import records
+from federated.datasets._synthetic_images import classes_of, pixels_of
+from federated.errors import ConfigError
 from federated.plugins import options
-from federated.schema import Column, Labels, Question, Survival, TableSchema, Value
+from federated.schema import Column, ImageSchema, Labels, Question, Survival, TableSchema, Value
 from federated.seeds import seed
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 _STEEPNESS = 3.0
 _LEAST_ROWS = 20
+Side = Annotated[int, Field(ge=1, le=4096)]
 Share = Annotated[float, Field(ge=0, le=10)]
 
 
@@ -34,7 +39,9 @@ class Synthetic:
     """hospitals: how many. rows: mean rows of a hospital. features: numeric columns.
     label_shift, feature_shift: spread between hospitals, 0 is none. size_skew: σ of log-normal
     sizes, 0 makes them equal; no hospital gets fewer than 20 rows (or `rows`). seed: its own.
-    question: what is to be predicted, see above."""
+    question: what is to be predicted, see above.
+    shape: channels, height and width of images, instead of features; null makes a table. classes:
+    how many the images have; label_shift and feature_shift are then in P(class) and brightness."""
 
     hospitals: Annotated[int, Field(ge=1)] = 4
     rows: Annotated[int, Field(ge=2)] = 200
@@ -44,19 +51,32 @@ class Synthetic:
     size_skew: Share = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
     question: Literal["yes_no", "value", "labels", "survival"] = "yes_no"
+    shape: Annotated[tuple[Side, Side, Side], Field(strict=False)] | None = None
+    classes: Annotated[int, Field(ge=2, le=1000)] = 10
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and self.question != "yes_no":
+            raise ConfigError(
+                f"data.source.question {self.question!r}: made-up images have classes and nothing "
+                "else to be predicted; leave out question, or shape"
+            )
 
     @property
     def files(self) -> tuple[str, ...]:
         """None: the data are generated."""
         return ()
 
-    def read(self, project: Path) -> records.Table:
+    def read(self, project: Path) -> records.Table | records.Images:
         """About hospitals × rows rows, named hospital-1 …, in this order."""
+        generator = np.random.default_rng(seed("synthetic", self.seed))
+        owner = np.repeat(np.arange(self.hospitals), self._sizes(generator))
+        return (
+            self._table(generator, owner) if self.shape is None else self._images(generator, owner)
+        )
+
+    def _table(self, generator: np.random.Generator, owner: NDArray[np.int64]) -> records.Table:
         import pandas as pd
 
-        generator = np.random.default_rng(seed("synthetic", self.seed))
-        sizes = self._sizes(generator)
-        owner = np.repeat(np.arange(self.hospitals), sizes)
         values, score = self._patients(generator, owner)
         names = [f"x{i}" for i in range(1, self.features + 1)]
         index = pd.RangeIndex(1, len(owner) + 1)
@@ -69,10 +89,26 @@ class Synthetic:
             classes=() if question else ("no", "yes"),
             question=question,
         )
-        width = len(str(self.hospitals))
-        labels = np.array([f"hospital-{i + 1:0{width}d}" for i in range(self.hospitals)])
-        hospitals = pd.Series(labels[owner], index=index, dtype="str")
+        hospitals = pd.Series(self._names()[owner], index=index, dtype="str")
         return records.Table(frame, schema, hospitals, "synthetic data")
+
+    def _images(self, generator: np.random.Generator, owner: NDArray[np.int64]) -> records.Images:
+        assert self.shape is not None
+        labels = classes_of(generator, owner, self.classes, self.label_shift)
+        brightness = self.feature_shift * generator.standard_normal(self.hospitals)
+        names = tuple(f"class {i}" for i in range(self.classes))
+        return records.Images(
+            pixels=pixels_of(generator, labels, brightness[owner], self.shape, self.classes),
+            labels=labels,
+            schema=ImageSchema(shape=self.shape, target="outcome", classes=names),
+            hospitals=self._names()[owner],
+            source="synthetic data",
+        )
+
+    def _names(self) -> NDArray[np.str_]:
+        """Of the hospitals, in order."""
+        width = len(str(self.hospitals))
+        return np.array([f"hospital-{i + 1:0{width}d}" for i in range(self.hospitals)])
 
     def _sizes(self, generator: np.random.Generator) -> NDArray[np.int64]:
         """Rows of each hospital, int64 [hospitals]."""

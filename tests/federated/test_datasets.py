@@ -4,10 +4,11 @@ import hashlib
 import http.server
 import io
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from federated.datasets.mnist import Mnist
 from federated.datasets.synthetic import Synthetic
 from federated.datasets.table import Table
 from federated.errors import ConfigError, CorruptDataError, DataError
+from federated.records import Images
 from federated.schema import Labels, Survival, TableSchema, Value
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -169,6 +171,49 @@ def test_synthetic_is_deterministic_and_shifts_as_asked() -> None:
 def test_synthetic_is_quick_at_scale() -> None:
     record = Synthetic(hospitals=10_000, rows=60).read(PROJECT)
     assert len(record.frame) == 600_000
+
+
+def pictures(**options: Any) -> Images:
+    found = Synthetic(rows=200, shape=(1, 28, 28), **options).read(PROJECT)
+    assert isinstance(found, Images)
+    return found
+
+
+def test_synthetic_images_can_be_told_apart_but_for_one_in_ten() -> None:
+    found, again = pictures(hospitals=12), pictures(hospitals=12)
+    np.testing.assert_array_equal(found.pixels, again.pixels)
+    assert found.pixels.shape == (2400, 1, 28, 28)
+    assert found.hospitals is not None
+    assert Counter(found.hospitals.tolist())["hospital-07"] == 200
+    assert np.bincount(found.labels).min() > 180  # 240 ± 15 of each class
+    flat = found.pixels.reshape(2400, -1) / 255
+    templates = np.stack([flat[:1800][found.labels[:1800] == k].mean(axis=0) for k in range(10)])
+    apart = ((flat[1800:, None] - templates) ** 2).sum(axis=2).argmin(axis=1)
+    right = (apart == found.labels[1800:]).mean()
+    assert right == pytest.approx(0.91, abs=0.04)  # 600 images: σ = 0.012
+
+
+def test_synthetic_images_shift_classes_and_brightness() -> None:
+    plain = pictures(hospitals=20)
+    skewed = pictures(hospitals=20, label_shift=3.0, feature_shift=1.0)
+
+    def spread(found: Images) -> float:  # of the hospitals' mean pixels
+        return float(found.pixels.reshape(20, -1).mean(axis=1).std())
+
+    def largest(found: Images) -> float:  # the mean share of a hospital's commonest class
+        return float(np.mean([np.bincount(own).max() for own in found.labels.reshape(20, 200)]))
+
+    assert spread(plain) < 3 < 10 < spread(skewed)
+    assert largest(plain) < 40 < 90 < largest(skewed)
+
+
+def test_synthetic_images_of_any_shape_and_only_with_classes() -> None:
+    found = Synthetic(hospitals=2, rows=30, shape=(3, 10, 7), classes=3).read(PROJECT)
+    assert isinstance(found, Images)
+    assert found.pixels.shape == (60, 3, 10, 7)
+    assert found.schema.classes == ("class 0", "class 1", "class 2")
+    with pytest.raises(ConfigError, match=r"data\.source\.question 'value': made-up images"):
+        Synthetic(shape=(1, 8, 8), question="value")
 
 
 def archive(name: str, rows: int = 4, channels: int = 1) -> bytes:
