@@ -104,7 +104,7 @@ def _whole(name: str, value: object, *, signed: bool) -> int:
 def _array(name: str, value: object, dimensions: int) -> Ints:
     """A non-negative int64 array from nested lists."""
     try:
-        array = np.array(value)
+        array = np.asarray(value)
     except ValueError:
         raise DataError(f"counts: {name} is ragged") from None
     if array.ndim != dimensions or array.dtype != np.int64 or array.size == 0 or array.min() < 0:

@@ -15,7 +15,7 @@ from federated.errors import WardroundError
 from federated.site import Evaluated, LocalSite, predict
 from federated.types import Split, Weights
 
-GROUP = 1024
+GROUP = 256
 """Rows, of a group of more than one hospital, at most."""
 
 
