@@ -1,28 +1,48 @@
 """Running the training flow from the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from federated.results import Results
 from tasks.environment import hush
+from tasks.temporary_server import Begun, begin
 from wardround.folders import require_writable
+
+if TYPE_CHECKING:
+    from federated.results import Results
+
+
+@contextmanager
+def begun_server(params: Path, *, verbose: bool) -> Iterator[Begun | None]:
+    """Prefect's temporary server, where there will be something to run; it starts while this
+    process imports and reads what it needs, and ends with the block."""
+    if not verbose:
+        hush()
+    server = begin(Path.cwd()) if params.is_file() else None
+    started = False
+    try:
+        yield server
+        started = True
+    finally:
+        if server is not None:
+            server.stop(started=started)
 
 
 def run_training(
-    params: Path, overrides: Sequence[str], out: Path, report: bool, verbose: bool
-) -> Results:
-    """Run the flow here, with Prefect's own temporary server unless PREFECT_API_URL names one.
+    params: Path, overrides: Sequence[str], out: Path, report: bool, server: Begun | None = None
+) -> "Results":
+    """Run the flow here: on the Prefect server of PREFECT_API_URL, on `server`, or, without
+    either, on Prefect's own temporary server.
 
     Raises DataError before anything runs if the reports or the journal cannot be written.
     """
     for folder in (out, Path("mlruns"), Path(".prefect")):
         require_writable(folder)
-    if not verbose:
-        hush()
     from flows.federated_training import federated_training
     from tasks.server import prefect_server
 
-    with prefect_server(Path.cwd()):
+    with prefect_server(Path.cwd(), server):
         return federated_training(
             params=str(params),
             overrides=list(overrides),
