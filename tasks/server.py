@@ -37,7 +37,7 @@ _NOT_STARTED = "Prefect's temporary server did not start: {}. `wardround doctor`
 def prefect_server(project: Path, begun: Begun | None = None) -> Iterator[None]:
     """A Prefect API for one command: the configured one, or a temporary one.
 
-    begun: the temporary one, if it is on its way up already; ended by whoever began it.
+    begun: the temporary one, if it is on its way up already; it ends with this process.
     """
     if begun is None and os.environ.get("PREFECT_API_URL"):
         require_server()
@@ -98,6 +98,7 @@ def _await(begun: Begun) -> None:
         while time.monotonic() < until and begun.process.poll() is None:
             try:
                 if client.get(f"{begun.url}/health").status_code == httpx.codes.OK:
+                    begun.answered = True
                     return
             except httpx.TransportError:
                 pass

@@ -5,6 +5,7 @@ this module imports none of them, and asks for a server only where Prefect surel
 settings than the environment's: a profile or a settings file may name a server of the user's own.
 """
 
+import atexit
 import os
 import socket
 import subprocess
@@ -22,22 +23,22 @@ _ENVIRONMENT = {
 _SETTINGS_FILES = (".env", "prefect.toml")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Begun:
-    """A server on its way up."""
+    """A server on its way up. answered: it is there."""
 
     process: subprocess.Popen[bytes]
     url: str
+    answered: bool = False
 
-    def stop(self, *, started: bool) -> None:
+    def stop(self) -> None:
         """End it; what it is writing it writes first.
 
-        started: it has answered. One that has not may be making its tables: it ends after that, and
-        is not waited for.
+        One that has not answered may be making its tables: it ends after that, and is not waited
+        for.
         """
-        os.environ.pop("PREFECT_API_URL", None)
         self.process.terminate()
-        if not started:
+        if not self.answered:
             return
         try:
             self.process.wait(timeout=5)
@@ -49,7 +50,8 @@ class Begun:
 def begin(project: Path) -> Begun | None:
     """Start the server, and name it to this process; None where Prefect must be asked.
 
-    Prefect reads PREFECT_API_URL when it is first imported.
+    Prefect reads PREFECT_API_URL when it is first imported, and sends its last log lines when the
+    process ends: the server ends after that.
     """
     if "prefect" in sys.modules or not _surely_temporary(project):
         return None
@@ -59,7 +61,9 @@ def begin(project: Path) -> Begun | None:
     process = subprocess.Popen(command, env={**os.environ, **_ENVIRONMENT})
     url = f"http://127.0.0.1:{port}/api"
     os.environ["PREFECT_API_URL"] = url
-    return Begun(process, url)
+    begun = Begun(process, url)
+    atexit.register(begun.stop)  # before any of Prefect's, so it runs after them
+    return begun
 
 
 def _surely_temporary(project: Path) -> bool:

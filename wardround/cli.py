@@ -46,13 +46,13 @@ def train(
     """Train over all hospitals; goes on where a killed run of the same settings left off."""
     from wardround.training import begun_server, run_training
 
-    with begun_server(params, verbose=verbose) as server:
-        from federated.config import load
+    server = begun_server(params, verbose=verbose)
+    from federated.config import load
 
-        config = load(params, overrides or [])
-        for key in config.unused():
-            typer.secho(f"note: {key} has no effect on {config.algorithm.name}", err=True, dim=True)
-        results = run_training(params, overrides or [], out, report, server)
+    config = load(params, overrides or [])
+    for key in config.unused():
+        typer.secho(f"note: {key} has no effect on {config.algorithm.name}", err=True, dim=True)
+    results = run_training(params, overrides or [], out, report, server)
     from tasks.report_files import REPORT
 
     if report:

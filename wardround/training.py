@@ -1,7 +1,6 @@
 """Running the training flow from the command line."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,20 +12,12 @@ if TYPE_CHECKING:
     from federated.results import Results
 
 
-@contextmanager
-def begun_server(params: Path, *, verbose: bool) -> Iterator[Begun | None]:
+def begun_server(params: Path, *, verbose: bool) -> Begun | None:
     """Prefect's temporary server, where there will be something to run; it starts while this
-    process imports and reads what it needs, and ends with the block."""
+    process imports and reads what it needs, and ends with it."""
     if not verbose:
         hush()
-    server = begin(Path.cwd()) if params.is_file() else None
-    started = False
-    try:
-        yield server
-        started = True
-    finally:
-        if server is not None:
-            server.stop(started=started)
+    return begin(Path.cwd()) if params.is_file() else None
 
 
 def run_training(
