@@ -1,6 +1,7 @@
 """The way to a real MLflow server that goes away and comes back."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -62,7 +63,7 @@ def server(folder: Path, database: Path, port: int) -> Iterator[None]:
     command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{database}"]
     command += ["--artifacts-destination", (folder / "artifacts").as_uri()]
     with (folder / "server.log").open("a") as log:
-        started = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
+        started = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         until = time.monotonic() + 120
         while time.monotonic() < until:
@@ -75,7 +76,7 @@ def server(folder: Path, database: Path, port: int) -> Iterator[None]:
             pytest.fail((folder / "server.log").read_text())
         yield
     finally:
-        started.terminate()
+        os.killpg(started.pid, signal.SIGKILL)  # it would wait for the client's open connection
         started.wait(timeout=30)
 
 

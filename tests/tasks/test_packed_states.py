@@ -53,6 +53,6 @@ def test_large_states_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight bytes a state; a file is full at 16."""
     monkeypatch.setattr(packed_states, "_FULL_BYTES", 16)
     files = Files()
-    found = StateFiles(files.store).store({h: state(i) for i, h in enumerate("abcde")})
+    found = StateFiles(files.store).store({h: state(float(i)) for i, h in enumerate("abcde")})
     assert found == {"a": "0", "b": "0", "c": "1", "d": "1", "e": "2"}
     assert states_in(found, files.load)["e"]["local/w"].item() == 4
