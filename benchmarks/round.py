@@ -91,7 +91,8 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
                 standing = Standing(number, weights, state, {})
                 record = journal.commit(standing, updates, counts, {})
             with clock(OUTSIDE[1]):
-                tracking.mirror(tracked, record, journal.weights_path(record.weights))
+                tracking.log_rounds(tracked, [record])
+                tracking.log_weights(tracked, number, journal.weights_path(record.weights))
         journal.close()
     return {name: seconds / ROUNDS for name, seconds in clock.seconds.items()}
 

@@ -100,6 +100,25 @@ class EngineConfig(Section):
     workers: int | None = Field(ge=1)
 
 
+class EveryRound(Section):
+    """`{every: k}`: rounds 0, k, 2k, …"""
+
+    every: int = Field(ge=1)
+
+
+class LastRounds(Section):
+    """`{last: n}`: the last n rounds."""
+
+    last: int = Field(ge=1)
+
+
+KeepWeights = Literal["all", "last", "best"] | EveryRound | LastRounds
+_KEEP_WEIGHTS: dict[str, type[EveryRound] | type[LastRounds]] = {
+    "every": EveryRound,
+    "last": LastRounds,
+}
+
+
 class RunConfig(Section):
     """The federation as a run: how long, from which seed, what is compared and kept."""
 
@@ -114,6 +133,25 @@ class RunConfig(Section):
     name: str | None
     tracking_uri: str | None
     registered_model: str | Literal[False] | None
+    log_every: int = Field(ge=1)
+    keep_weights: KeepWeights
+    hospital_runs: int = Field(ge=0)
+
+    @field_validator("keep_weights", mode="before")
+    @classmethod
+    def _is_a_choice_of_rounds(cls, given: Any) -> Any:
+        """One message instead of one for every form that it could have had."""
+        if isinstance(given, (EveryRound, LastRounds)) or given in ("all", "last", "best"):
+            return given
+        if (
+            isinstance(given, dict)
+            and len(given) == 1
+            and (key := next(iter(given))) in _KEEP_WEIGHTS
+        ):
+            number = given[key]
+            if type(number) is int and number >= 1:
+                return _KEEP_WEIGHTS[key](**given)
+        raise ValueError("expected all, last, best, {every: k} or {last: n}, k and n at least 1")
 
 
 class Config(Section):
@@ -178,11 +216,12 @@ def parse(raw: Mapping[str, Any], where: str = "params") -> Config:
         config = Config.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{where}:\n{explain(error, Config)}") from None
-    chooses = config.run.keep == "best" or config.run.patience is not None
+    run = config.run
+    chooses = "best" in (run.keep, run.keep_weights) or run.patience is not None
     if chooses and not config.data.validation_fraction and not _brings_validation(config.data):
         raise ConfigError(
-            "run.keep best and run.patience choose by validation rows, and there are none: set "
-            "data.validation_fraction above 0, for instance to 0.15"
+            "run.keep best, run.keep_weights best and run.patience choose by validation rows, and "
+            "there are none: set data.validation_fraction above 0, for instance to 0.15"
         )
     _ = config.data.reader, config.data.partitioner, config.architecture, config.algorithm.rules
     return config

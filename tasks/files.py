@@ -11,7 +11,8 @@ os.umask(_UMASK)
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Write beside `path`, then rename over it. `durable` also waits for the disk (fsync).
+    """Write beside `path`, then rename over it. `durable` also waits for the disk (fsync); the
+    new name is durable after `sync_folder`.
 
     Raises DataError, naming the path, if it cannot be written.
     """
@@ -29,8 +30,6 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = False) -> None:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        if durable:
-            _sync_folder(path.parent)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror}); check the folder's owner, its "
@@ -38,7 +37,8 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = False) -> None:
         ) from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in the folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -16,9 +16,8 @@ from federated.preprocessing import Preprocess, input_shape, to_data
 from federated.records import RawHospital
 from federated.schema import ImageSchema, TableSchema
 from federated.site import LocalSite
-from tasks.lineage import fingerprint
+from tasks.lineage import fingerprint, tracking_uri
 from tasks.preparation import load_hospital
-from tasks.tracking import tracking_uri
 from tasks.versions import locked, verified
 from tasks.workspace import Workspace, ensure_data, workspace
 

@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from federated.config import Config
 from federated.weights import digest_json
 
-_NO_EFFECT_ON_WEIGHTS = {"parallel", "name", "tracking_uri", "registered_model", "experiment"}
+_NO_EFFECT_ON_WEIGHTS = {
+    *("parallel", "name", "tracking_uri", "registered_model", "experiment"),
+    *("log_every", "keep_weights", "hospital_runs"),
+}
+
+
+def tracking_uri(configured: str | None, project: Path) -> str:
+    """The configured MLflow server, or the project's own SQLite file."""
+    return configured or f"sqlite:///{(project / 'mlruns' / 'mlflow.db').resolve()}"
 
 
 def config_digest(config: Config) -> str:

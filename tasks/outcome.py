@@ -16,9 +16,10 @@ from federated.results import ALL, Results, RoundRow, RunFacts
 from tasks import report_files
 from tasks.files import write_atomic
 from tasks.job import Job
-from tasks.journal import Journal, RoundRecord
+from tasks.journal import Journal
 from tasks.kept import kept
 from tasks.lineage import config_digest
+from tasks.round_record import RoundRecord
 
 MODEL_FILE = "model.safetensors"
 

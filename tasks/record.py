@@ -1,42 +1,53 @@
 """Recording a round: first the journal, which is the truth, then MLflow's copy of it.
 
-The copy is made in a thread of its own, one round behind at most, so that training does not wait
-for MLflow. A round is copied again if the run was killed before `mirrored` was noted; MLflow
-counts it once (see `tasks.tracking`).
+The copy is made by the outbox's thread (`tasks/outbox.py`): training does not wait for MLflow, nor
+for its import. At the end everything is copied before the model is logged.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from federated.counts import merge
+from federated.errors import WardroundError
 from federated.federation import Standing
 from federated.metrics import Metrics
 from federated.results import Results
 from federated.site import Evaluated
 from federated.states import part
 from federated.types import Receipt
-from tasks import registry, tracking
 from tasks.announce import description
-from tasks.export import Scoring, scoring
 from tasks.job import Job
-from tasks.journal import Journal, RoundRecord
+from tasks.journal import Journal
 from tasks.kept import kept
-from tasks.lineage import flat
-from tasks.versions import git_commit
+from tasks.outbox import Outbox
+from tasks.retention import Retention
+from tasks.round_record import RoundRecord
+
+if TYPE_CHECKING:
+    from tasks.export import Scoring
+    from tasks.mirror import Mirror
+
+_log = logging.getLogger(__name__)
+_SECONDS_AT_THE_END = 60.0  # without any progress, until MLflow is given up
+_SECONDS_AFTER_A_FAULT = 10.0
 
 
 class Recorder:
-    """Commits rounds to a journal and mirrors them to a tracked run."""
+    """Commits rounds to a journal and has them copied to MLflow."""
 
-    def __init__(self, job: Job, journal: Journal, tracked: tracking.TrackedRun) -> None:
-        self._job, self._journal, self._tracked = job, journal, tracked
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow")
-        self._pending: tuple[int, Future[None]] | None = None
-        mirrored = journal.fact("mirrored")
-        for record in journal.rounds()[0 if mirrored is None else mirrored + 1 :]:
-            self._mirror(record)
+    def __init__(self, job: Job, journal: Journal, patience: float = _SECONDS_AT_THE_END) -> None:
+        """patience: seconds that the end of the run waits for an MLflow that does not answer."""
+        self._job, self._journal, self._patience = job, journal, patience
+        self._mirror: Mirror | None = None
+        if job.config.run.keep_weights != "all":
+            journal.retain(Retention(job.config.run))
+        self._outbox = Outbox(journal, self._open, self._copy)
+        finished = journal.rounds()
+        if finished:
+            self._outbox.announce(finished[-1].round)
 
     def record(
         self,
@@ -46,27 +57,72 @@ class Recorder:
         *,
         tuned: bool = False,
     ) -> Metrics:
-        """Make a finished round durable; returns its metrics over all hospitals' test rows."""
+        """Make a finished round durable; returns its metrics over all hospitals' test rows.
+
+        Raises WardroundError if MLflow refused to begin the run.
+        """
         counts = {h: one.test for h, one in found.items()}
         validation = {h: one.validation for h, one in found.items() if one.validation is not None}
-        self._mirror(self._journal.commit(now, updates, counts, validation, tuned=tuned))
+        self._journal.commit(now, updates, counts, validation, tuned=tuned)
+        self._outbox.announce(now.round)
         return merge(list(counts.values())).metrics()
 
     def finish(self, found: Results, folder: Path) -> None:
-        """Baselines, report files and the final model; once, even if killed in between."""
-        self.flush()
-        rounds = self._journal.rounds()
-        last = kept(self._job.config.run, rounds)
-        tracking.log_baselines(self._tracked, _baselines(found), rounds[-1])
-        tracking.log_files(self._tracked, [folder / n for n in ("metrics.json", "rounds.csv")])
-        if self._journal.fact("model") is None:
-            program = self._program(self._journal.standing(last))
-            name, text = self._job.config.registered_model, description(found)
-            tracking.describe_run(self._tracked, text)
-            self._journal.note("model", registry.log_model(self._tracked, program, name, text))
+        """Baselines, report files and the final model; once, even if killed in between.
 
-    def _program(self, final: Standing) -> Scoring:
+        Raises WardroundError where MLflow does not answer any more.
+        """
+        mirror = self._drained(self._patience)
+        rounds = self._journal.rounds()
+        with mirror.answering():
+            mirror.complete(rounds)
+            mirror.log_results(_baselines(found), rounds[-1], folder)
+            if self._journal.fact("model") is None:
+                program = self._program(self._journal.standing(kept(self._job.config.run, rounds)))
+                self._journal.note("model", mirror.log_model(program, description(found)))
+
+    def close(self, status: str) -> None:
+        """Mark the run in MLflow. After a fault MLflow may be silent: the fault is what counts."""
+        try:
+            if status == "FINISHED":
+                mirror = self._drained(self._patience)
+                with mirror.answering():
+                    mirror.close(status)
+            else:
+                self._close_after_a_fault(status)
+        finally:
+            self._outbox.end()
+
+    def _close_after_a_fault(self, status: str) -> None:
+        try:
+            mirror = self._drained(_SECONDS_AFTER_A_FAULT)
+            with mirror.answering():
+                rounds = self._journal.rounds()
+                if rounds:
+                    mirror.complete(rounds)
+                mirror.close(status)
+        except WardroundError as error:
+            _log.warning("%s", error)
+
+    def _drained(self, seconds: float) -> "Mirror":
+        """MLflow's run, once every round of the journal is copied."""
+        self._outbox.drain(seconds)
+        assert self._mirror is not None, "an outbox that is drained has begun the run"
+        return self._mirror
+
+    def _open(self) -> None:
+        from tasks.mirror import Mirror  # brings mlflow: seconds that training need not wait for
+
+        self._mirror = Mirror(self._job, self._journal)
+
+    def _copy(self, records: Sequence[RoundRecord]) -> None:
+        assert self._mirror is not None, "the outbox begins the run first"
+        self._mirror.copy(records)
+
+    def _program(self, final: Standing) -> "Scoring":
         """The final model to export: one for all hospitals, or each hospital's own."""
+        from tasks.export import scoring
+
         job, personal = self._job, self._job.config.algorithm.rules.personal
         own = {h: part(final.of(h), "personal") for h in job.hospitals}
         models = {h: personal.model(final.weights, own[h]) for h in job.hospitals}
@@ -80,43 +136,11 @@ class Recorder:
             final.round,
         )
 
-    def flush(self) -> None:
-        """Wait for the copy under way. Raises what it raised."""
-        if self._pending is not None:
-            number, future = self._pending
-            future.result()
-            self._journal.note("mirrored", number)
-            self._pending = None
-
-    def close(self, status: str) -> None:
-        """Mark the run in MLflow."""
-        self._thread.shutdown(wait=True)
-        tracking.close_run(self._tracked, status)
-
-    def _mirror(self, record: RoundRecord) -> None:
-        self.flush()
-        path = self._journal.weights_path(record.weights)
-        future = self._thread.submit(tracking.mirror, self._tracked, record, path)
-        self._pending = (record.round, future)
-
 
 @contextmanager
 def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
     """A recorder of this job; marks the MLflow run FINISHED, FAILED or KILLED at the end."""
-    config = job.config
-    commit = git_commit(job.place.project)
-    tracked = tracking.open_run(
-        uri=job.tracking_uri,
-        project=job.place.project,
-        experiment=config.experiment,
-        name=config.run.name or f"{config.algorithm.rules.label} · {config.model['name']}",
-        journal=journal.name,
-        hospitals=job.data,
-        parameters=flat(config),
-        tags={"wardround.fingerprint": job.fingerprint}
-        | ({"mlflow.source.git.commit": commit} if commit else {}),
-    )
-    to = Recorder(job, journal, tracked)
+    to = Recorder(job, journal)
     try:
         yield to
     except Exception:

@@ -23,18 +23,23 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS
 
 from federated.errors import WardroundError
 from tasks.files import write_atomic
+from tasks.temporary_server import Begun
 
 _SETTLE_SECONDS = 10.0
+_NOT_STARTED = "Prefect's temporary server did not start: {}. `wardround doctor` checks why"
 
 
 @contextmanager
-def prefect_server(project: Path) -> Iterator[None]:
-    """A Prefect API for one command: the configured one, or a temporary one."""
-    if os.environ.get("PREFECT_API_URL"):
+def prefect_server(project: Path, begun: Begun | None = None) -> Iterator[None]:
+    """A Prefect API for one command: the configured one, or a temporary one.
+
+    begun: the temporary one, if it is on its way up already; it ends with this process.
+    """
+    if begun is None and os.environ.get("PREFECT_API_URL"):
         require_server()
         yield
         return
@@ -42,13 +47,17 @@ def prefect_server(project: Path) -> Iterator[None]:
     for left in notes.glob("temporary-server-*.json"):
         _end_orphan(left)
     note = notes / f"temporary-server-{os.getpid()}.json"
-    begun = datetime.now(UTC)
+    since = datetime.now(UTC)
+    if begun is not None:
+        _write_note(note, begun.process.pid)
+        _await(begun)
     client = _start()
-    _write_note(note)
+    if (embedded := SubprocessASGIServer().server_process) is not None:
+        _write_note(note, embedded.pid)
     try:
         yield
     finally:
-        _settle(client, begun)
+        _settle(client, since)
         note.unlink(missing_ok=True)
 
 
@@ -79,17 +88,29 @@ def _start() -> SyncPrefectClient:
     try:
         return get_client(sync_client=True)
     except RuntimeError as error:
-        raise WardroundError(
-            f"Prefect's temporary server did not start: {error}. `wardround doctor` checks why"
-        ) from error
+        raise WardroundError(_NOT_STARTED.format(error)) from error
 
 
-def _write_note(note: Path) -> None:
-    process = SubprocessASGIServer().server_process
-    if process is None:
-        return
-    started = psutil.Process(process.pid).create_time()
-    values = {"pid": process.pid, "started": started, "owner": os.getpid()}
+def _await(begun: Begun) -> None:
+    """Until the server answers. Raises WardroundError if it ended, or does not in time."""
+    until = time.monotonic() + PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
+    with httpx.Client() as client:
+        while time.monotonic() < until and begun.process.poll() is None:
+            try:
+                if client.get(f"{begun.url}/health").status_code == httpx.codes.OK:
+                    begun.answered = True
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+    ended = begun.process.poll()
+    why = "it does not answer" if ended is None else f"it ended with exit code {ended}"
+    raise WardroundError(_NOT_STARTED.format(why))
+
+
+def _write_note(note: Path, pid: int) -> None:
+    started = psutil.Process(pid).create_time()
+    values = {"pid": pid, "started": started, "owner": os.getpid()}
     write_atomic(note, json.dumps(values).encode())
 
 

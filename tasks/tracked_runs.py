@@ -12,7 +12,11 @@ from federated.plugins import nearest
 
 SETTING_TAG = "wardround.setting"
 _GROUPS = {"global/": "", "mean_hospital/": MEAN, "worst_hospital/": WORST}
-_SEED, _OWN_PARAMS = "run.seed", ("run.seed", "run.name", "run.experiment", "run.parallel")
+_SEED = "run.seed"
+_OWN_PARAMS = {
+    *("run.seed", "run.name", "run.experiment", "run.parallel", "run.log_every"),
+    *("run.keep_weights", "run.keep_weights.every", "run.keep_weights.last", "run.hospital_runs"),
+}
 _BYTES = "train/bytes_sent"
 _PAGE = 1000
 

@@ -1,48 +1,56 @@
 """MLflow, the readers' copy of the journal.
 
-One experiment a study, one parent run a federation, one nested run a hospital, `step = round`.
-Only `MlflowClient` with explicit run ids is used (the fluent API keeps an active run per thread).
-Every write is idempotent: a metric's identity is (key, value, timestamp, step) and the timestamp
-comes from the journal, so mirroring a round again after a crash adds nothing.
+One experiment a study, one parent run a federation, one nested run a hospital where they are few,
+`step = round`. Only `MlflowClient` with explicit run ids is used (the fluent API keeps an active
+run per thread). Every write is idempotent: a metric's identity is (key, value, timestamp, step)
+and the timestamp comes from the journal, so copying a round again after a crash adds nothing.
 """
 
 import json
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
 from federated.counts import merge
-from federated.metrics import Metrics, Summary, summary
-from tasks.journal import RoundRecord
+from federated.metrics import Summary, summary
+from federated.weights import digest_json
+from tasks.quantiles import defined, quantiles
+from tasks.round_record import RoundRecord
 
 JOURNAL_TAG = "wardround.journal"
+_METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1000, 100  # MLflow's limits of one call
+FAULTS = (MlflowException, OSError)
+"""What a silent or refusing MLflow raises."""
+_T = TypeVar("_T")
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # which page MLflow opens
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """Ids in MLflow: the parent run and each hospital's nested run."""
+    """Ids in MLflow: the parent run and each hospital's nested run, if they have any.
+
+    artifacts: the parent run's folder, where its artifacts are files of this machine.
+    """
 
     uri: str
     parent: str
     hospitals: dict[str, str]
+    artifacts: Path | None = None
 
     @property
     def client(self) -> MlflowClient:
         """A client of the tracking server these ids belong to."""
         return MlflowClient(self.uri)
-
-
-def tracking_uri(configured: str | None, project: Path) -> str:
-    """The configured server, or the project's own SQLite file."""
-    return configured or f"sqlite:///{(project / 'mlruns' / 'mlflow.db').resolve()}"
 
 
 def open_run(
@@ -54,11 +62,13 @@ def open_run(
     hospitals: Mapping[str, str],
     parameters: Mapping[str, Any],
     tags: Mapping[str, str],
+    hospital_runs: int = 16,
 ) -> TrackedRun:
     """The run of this journal: found by its tag if it was begun before, else created.
 
     MLflow adds its own tags: who runs it, from which script.
-    hospitals: name → md5 of its records, logged as the run's input data sets.
+    hospitals: name → md5 of its records, logged as the run's input data sets. hospital_runs: with
+    more of them they have no nested runs, and their data are logged as one data set.
     """
     client = MlflowClient(uri)
     experiment_id = _experiment(client, experiment, uri, project)
@@ -67,7 +77,8 @@ def open_run(
         experiment_id, run_name=name, tags=resolve_tags({**tags, JOURNAL_TAG: journal})
     )
     children = {}
-    for hospital in hospitals:
+    few = len(hospitals) <= hospital_runs
+    for hospital, md5 in hospitals.items() if few else ():
         tag = f"{journal}/{hospital}"
         child = known.get(tag) or client.create_run(
             experiment_id,
@@ -76,12 +87,14 @@ def open_run(
                 JOURNAL_TAG: tag,
                 "mlflow.parentRunId": parent.info.run_id,
                 "wardround.hospital": hospital,
+                "wardround.data": md5,
             },
         )
         children[hospital] = child.info.run_id
-    tracked = TrackedRun(uri, parent.info.run_id, children)
-    for run_id in (tracked.parent, *children.values()):
-        client.update_run(run_id, status="RUNNING")
+    folder = _local_folder(parent)
+    tracked = TrackedRun(uri, parent.info.run_id, children, folder)
+    for run in known.values():
+        client.update_run(run.info.run_id, status="RUNNING")
     _describe(tracked, parameters, hospitals)
     return tracked
 
@@ -91,37 +104,43 @@ def ensure_experiment(uri: str, project: Path, name: str) -> None:
     _experiment(MlflowClient(uri), name, uri, project)
 
 
-def mirror(tracked: TrackedRun, record: RoundRecord, weights: Path) -> None:
-    """Copy one finished round: metrics of all, of each hospital, and the weights."""
-    per_hospital = {h: c.metrics() for h, c in record.counts.items()}
-    merged = merge(list(record.counts.values()))
-    values = {f"global/{k}": v for k, v in _numbers(merged.metrics())}
-    values |= _spread(summary(per_hospital, merged.reading.measures))
-    if record.train_loss:
-        values["train/loss"] = math.fsum(record.train_loss.values()) / len(record.train_loss)
-        values["train/hospitals"] = len(record.cohort)
-        values["train/steps"] = sum(record.steps.values())
-        values["train/bytes_sent"] = sum(record.sent.values())
-    _log(tracked, tracked.parent, values, record)
-    for hospital, run_id in tracked.hospitals.items():
-        if hospital not in per_hospital:
-            continue
-        own: dict[str, float] = dict(_numbers(per_hospital[hospital]))
-        if hospital in record.train_loss:
-            own["train_loss"] = record.train_loss[hospital]
-            own["bytes_sent"] = record.sent[hospital]
-        _log(tracked, run_id, own, record)
-    _log_weights(tracked, record.round, weights)
+def log_rounds(tracked: TrackedRun, records: Sequence[RoundRecord]) -> None:
+    """Copy the metrics of finished rounds, all in few calls: of all hospitals, and of each."""
+    found: dict[str, list[Metric]] = {}
+    for record in records:
+        for run_id, values in _of_round(tracked, record).items():
+            found.setdefault(run_id, []).extend(_metrics(values, record))
+    for run_id, metrics in found.items():
+        _log(tracked, run_id, metrics)
+
+
+def log_weights(tracked: TrackedRun, number: int, source: Path) -> None:
+    """`rounds/007/weights.safetensors`: the journal's own file by another name where artifacts are
+    files of this machine, and of the same disk; else its copy."""
+    place = f"rounds/{number:03d}"
+    if tracked.artifacts is not None:
+        with suppress(OSError):
+            _link(source, tracked.artifacts / place / "weights.safetensors")
+            return
+    with tempfile.TemporaryDirectory(dir=source.parent) as scratch:
+        named = Path(scratch) / "weights.safetensors"
+        named.hardlink_to(source)
+        tracked.client.log_artifact(tracked.parent, str(named), place)
 
 
 def log_baselines(tracked: TrackedRun, values: Mapping[str, float], record: RoundRecord) -> None:
     """Baselines as metrics of the last round, to compare by."""
-    _log(tracked, tracked.parent, values, record)
+    _log(tracked, tracked.parent, _metrics(values, record))
+
+
+def tag_run(tracked: TrackedRun, name: str, text: str) -> None:
+    """A tag of the run."""
+    tracked.client.set_tag(tracked.parent, name, text)
 
 
 def describe_run(tracked: TrackedRun, text: str) -> None:
     """Markdown that MLflow shows above the run."""
-    tracked.client.set_tag(tracked.parent, "mlflow.note.content", text)
+    tag_run(tracked, "mlflow.note.content", text)
 
 
 def log_files(tracked: TrackedRun, files: list[Path], folder: str | None = None) -> None:
@@ -136,24 +155,58 @@ def close_run(tracked: TrackedRun, status: str) -> None:
         tracked.client.set_terminated(run_id, status)
 
 
-def _log(
-    tracked: TrackedRun, run_id: str, values: Mapping[str, float], record: RoundRecord
-) -> None:
-    metrics = [Metric(k, float(v), record.time_ms, record.round) for k, v in values.items()]
-    tracked.client.log_batch(run_id, metrics=metrics)
+def _of_round(tracked: TrackedRun, record: RoundRecord) -> dict[str, dict[str, float]]:
+    """Run id → metrics of the round."""
+    counts = record.counts
+    per_hospital = {h: c.metrics() for h, c in counts.items()}
+    merged = merge(list(counts.values()))
+    values = {f"global/{k}": v for k, v in defined(merged.metrics())}
+    values |= _spread(summary(per_hospital, merged.reading.measures))
+    if not tracked.hospitals:
+        values |= quantiles(per_hospital, merged.reading.measures)
+    if record.train_loss:
+        values["train/loss"] = math.fsum(record.train_loss.values()) / len(record.train_loss)
+        values["train/hospitals"] = len(record.cohort)
+        values["train/steps"] = sum(record.steps.values())
+        values["train/bytes_sent"] = sum(record.sent.values())
+    found = {tracked.parent: values}
+    for hospital, run_id in tracked.hospitals.items():
+        if hospital not in per_hospital:
+            continue
+        own = dict(defined(per_hospital[hospital]))
+        if hospital in record.train_loss:
+            own["train_loss"] = record.train_loss[hospital]
+            own["bytes_sent"] = float(record.sent[hospital])
+        found[run_id] = own
+    return found
 
 
-def _log_weights(tracked: TrackedRun, number: int, source: Path) -> None:
-    """`rounds/007/weights.safetensors`, hard-linked first so that only its name is new."""
-    with tempfile.TemporaryDirectory(dir=source.parent) as scratch:
-        named = Path(scratch) / "weights.safetensors"
-        named.hardlink_to(source)
-        tracked.client.log_artifact(tracked.parent, str(named), f"rounds/{number:03d}")
+def _metrics(values: Mapping[str, float], record: RoundRecord) -> list[Metric]:
+    return [Metric(k, float(v), record.time_ms, record.round) for k, v in values.items()]
 
 
-def _numbers(values: Metrics) -> list[tuple[str, float]]:
-    """The defined fields of a Metrics record: an undefined metric is missing, not 0."""
-    return [(k, float(v)) for k, v in values.model_dump().items() if v is not None]
+def _log(tracked: TrackedRun, run_id: str, metrics: Sequence[Metric]) -> None:
+    for some in _some(metrics, _METRICS_AT_ONCE):
+        tracked.client.log_batch(run_id, metrics=some)
+
+
+def _some(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    """The items, so many at a time."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _link(source: Path, target: Path) -> None:
+    """Another name for a file. Raises OSError where the file system has no such thing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and target.samefile(source):
+        return
+    target.unlink(missing_ok=True)
+    target.hardlink_to(source)
+
+
+def _local_folder(run: Run) -> Path | None:
+    uri = str(run.info.artifact_uri)
+    return Path(unquote(urlsplit(uri).path)) if uri.startswith(("file:///", "/")) else None
 
 
 def _spread(found: Summary) -> dict[str, float]:
@@ -188,21 +241,19 @@ def _describe(
 ) -> None:
     """Parameters and input data sets; MLflow accepts the same values again."""
     params = [Param(k, str(v)) for k, v in parameters.items()]
-    for start in range(0, len(params), 100):
-        tracked.client.log_batch(tracked.parent, params=params[start : start + 100])
+    for some in _some(params, _PARAMS_AT_ONCE):
+        tracked.client.log_batch(tracked.parent, params=some)
+    if hospitals and not tracked.hospitals:
+        name = f"{len(hospitals)} hospitals"
+        tracked.client.log_inputs(tracked.parent, [_input(name, digest_json(dict(hospitals)))])
+        return
     for hospital, md5 in hospitals.items():
-        own = DatasetInput(_dataset(hospital, md5), [InputTag("mlflow.data.context", "training")])
-        tracked.client.log_inputs(tracked.hospitals[hospital], [own])
-        tags = [RunTag("wardround.data", md5)]
-        tracked.client.log_batch(tracked.hospitals[hospital], tags=tags)
-    inputs = [
-        DatasetInput(_dataset(h, md5), [InputTag("mlflow.data.context", "training")])
-        for h, md5 in hospitals.items()
-    ]
-    tracked.client.log_inputs(tracked.parent, inputs)
+        tracked.client.log_inputs(tracked.hospitals[hospital], [_input(hospital, md5)])
+    tracked.client.log_inputs(tracked.parent, [_input(h, md5) for h, md5 in hospitals.items()])
 
 
-def _dataset(hospital: str, md5: str) -> Dataset:
-    """Name and DVC hash only: no schema profile, no sample, no row."""
-    source = json.dumps({"hospital": hospital, "md5": md5})
-    return Dataset(name=hospital, digest=md5[:32], source_type="dvc", source=source)
+def _input(name: str, digest: str) -> DatasetInput:
+    """Name and hash only: no schema profile, no sample, no row."""
+    source = json.dumps({"hospital": name, "md5": digest})
+    data = Dataset(name=name, digest=digest[:32], source_type="dvc", source=source)
+    return DatasetInput(data, [InputTag("mlflow.data.context", "training")])

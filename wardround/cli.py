@@ -44,15 +44,17 @@ def train(
     verbose: Annotated[bool, typer.Option(help="Show Prefect's log.")] = False,
 ) -> None:
     """Train over all hospitals; goes on where a killed run of the same settings left off."""
+    from wardround.training import begun_server, run_training
+
+    server = begun_server(params, verbose=verbose)
     from federated.config import load
 
     config = load(params, overrides or [])
     for key in config.unused():
         typer.secho(f"note: {key} has no effect on {config.algorithm.name}", err=True, dim=True)
+    results = run_training(params, overrides or [], out, report, server)
     from tasks.report_files import REPORT
-    from wardround.training import run_training
 
-    results = run_training(params, overrides or [], out, report, verbose)
     if report:
         _show(results)
         typer.echo(f"report: {out / REPORT}")

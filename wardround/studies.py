@@ -120,8 +120,8 @@ def tracked(
 ) -> list[SeedResult]:
     """Runs by id or name from this project's MLflow. Raises WardroundError for unknown ones."""
     from federated.config import load
+    from tasks.lineage import tracking_uri
     from tasks.tracked_runs import tracked_results
-    from tasks.tracking import tracking_uri
 
     params = project / "params.yaml"
     configured = load(params).run.tracking_uri if params.is_file() else None

@@ -2,27 +2,38 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from federated.results import Results
 from tasks.environment import hush
+from tasks.temporary_server import Begun, begin
 from wardround.folders import require_writable
+
+if TYPE_CHECKING:
+    from federated.results import Results
+
+
+def begun_server(params: Path, *, verbose: bool) -> Begun | None:
+    """Prefect's temporary server, where there will be something to run; it starts while this
+    process imports and reads what it needs, and ends with it."""
+    if not verbose:
+        hush()
+    return begin(Path.cwd()) if params.is_file() else None
 
 
 def run_training(
-    params: Path, overrides: Sequence[str], out: Path, report: bool, verbose: bool
-) -> Results:
-    """Run the flow here, with Prefect's own temporary server unless PREFECT_API_URL names one.
+    params: Path, overrides: Sequence[str], out: Path, report: bool, server: Begun | None = None
+) -> "Results":
+    """Run the flow here: on the Prefect server of PREFECT_API_URL, on `server`, or, without
+    either, on Prefect's own temporary server.
 
     Raises DataError before anything runs if the reports or the journal cannot be written.
     """
     for folder in (out, Path("mlruns"), Path(".prefect")):
         require_writable(folder)
-    if not verbose:
-        hush()
     from flows.federated_training import federated_training
     from tasks.server import prefect_server
 
-    with prefect_server(Path.cwd()):
+    with prefect_server(Path.cwd(), server):
         return federated_training(
             params=str(params),
             overrides=list(overrides),

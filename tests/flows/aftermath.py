@@ -12,7 +12,6 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus, Run
 
-from federated.counts import to_dict
 from tasks.journal import Journal
 
 OUTPUTS = ("model.safetensors", "metrics.json", "rounds.csv", "evaluation.json")
@@ -89,9 +88,7 @@ def committed(project: Path) -> list[dict[str, Any]]:
         if rounds:
             journal.load(rounds[-1].weights)
             journal.load(rounds[-1].state)
-        return [
-            vars(one) | {"counts": {h: to_dict(c) for h, c in one.counts.items()}} for one in rounds
-        ]
+        return [vars(one) for one in rounds]
 
 
 def is_noted(project: Path, label: str) -> bool:

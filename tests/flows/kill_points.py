@@ -13,6 +13,8 @@ from typing import Any, Literal
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from tasks.outbox import THREAD
+
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
@@ -21,7 +23,7 @@ class KillPoints:
 
     def __init__(self, at: str | None, log: Path) -> None:
         self._at, self._log = at, log
-        self._last, self._mlflow = "at the start", 0
+        self._mlflow = {"opening": 0, "closing": 0}
         self._lock = threading.Lock()
         log.write_text("")
 
@@ -32,7 +34,6 @@ class KillPoints:
         self._watch_mlflow()
 
     def _journal(self, label: str) -> None:
-        self._last, self._mlflow = label, 0
         self._reach(label)
 
     def _reach(self, label: str) -> None:
@@ -82,7 +83,7 @@ class KillPoints:
         sqlite3.connect = watched  # type: ignore[assignment]
 
     def _watch_mlflow(self) -> None:
-        """Before each writing commit of MLflow's database; numbered since the journal's last."""
+        """Before each writing commit of MLflow's database: the outbox's, and those after it."""
 
         def remember(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
             if statement.startswith(_WRITES):
@@ -90,8 +91,10 @@ class KillPoints:
 
         def commit(connection: Connection) -> None:
             if connection.info.pop("writes", False):
-                self._mlflow += 1
-                self._reach(f"mlflow commit {self._mlflow} {self._last}")
+                outbox = threading.current_thread().name == THREAD
+                phase = "opening" if outbox else "closing"
+                self._mlflow[phase] += 1
+                self._reach(f"mlflow commit {phase} {self._mlflow[phase]}")
 
         event.listen(Engine, "before_cursor_execute", remember)
         event.listen(Engine, "commit", commit)

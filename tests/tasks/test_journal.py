@@ -15,7 +15,8 @@ from federated.counts import to_dict
 from federated.errors import CorruptDataError, DataError, WardroundError
 from federated.federation import Standing
 from federated.types import Update, Weights
-from tasks.journal import Journal, RoundRecord, open_journal
+from tasks.journal import Journal, open_journal
+from tasks.round_record import RoundRecord
 from tests.conftest import ROOT
 from tests.federated.make import count
 
@@ -39,7 +40,7 @@ def commit(journal: Journal, number: int) -> RoundRecord:
 def plain(records: list[RoundRecord]) -> list[dict[str, Any]]:
     """Records that can be compared."""
     return [
-        vars(record) | {"counts": {h: to_dict(c) for h, c in record.counts.items()}}
+        vars(record) | {"read": {h: to_dict(c) for h, c in record.counts.items()}}
         for record in records
     ]
 

@@ -1,0 +1,83 @@
+"""Starting Prefect's temporary server before anything large is imported.
+
+The server needs seconds, and so does importing Prefect and torch: side by side they need half. So
+this module imports none of them, and asks for a server only where Prefect surely has no other
+settings than the environment's: a profile or a settings file may name a server of the user's own.
+"""
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+_APP = "prefect.server.api.server:create_app"
+_ENVIRONMENT = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+}  # as Prefect starts it itself
+_SETTINGS_FILES = (".env", "prefect.toml")
+
+
+@dataclass
+class Begun:
+    """A server on its way up. answered: it is there."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    answered: bool = False
+
+    def stop(self) -> None:
+        """End it; what it is writing it writes first.
+
+        One that has not answered may be making its tables: it ends after that, and is not waited
+        for.
+        """
+        self.process.terminate()
+        if not self.answered:
+            return
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def begin(project: Path) -> Begun | None:
+    """Start the server, and name it to this process; None where Prefect must be asked.
+
+    Prefect reads PREFECT_API_URL when it is first imported, and sends its last log lines when the
+    process ends: the server ends after that.
+    """
+    if "prefect" in sys.modules or not _surely_temporary(project):
+        return None
+    port = _free_port()
+    command = [sys.executable, "-m", "uvicorn", "--factory", _APP, "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--log-level", "error", "--lifespan", "on"]
+    process = subprocess.Popen(command, env={**os.environ, **_ENVIRONMENT})
+    url = f"http://127.0.0.1:{port}/api"
+    os.environ["PREFECT_API_URL"] = url
+    begun = Begun(process, url)
+    atexit.register(begun.stop)  # before any of Prefect's, so it runs after them
+    return begun
+
+
+def _surely_temporary(project: Path) -> bool:
+    home = os.environ.get("PREFECT_HOME")
+    if home is None or "PREFECT_API_URL" in os.environ or "PREFECT_PROFILE" in os.environ:
+        return False
+    if (Path(home) / "profiles.toml").exists() or Path(home).is_file():
+        return False
+    pyproject = project / "pyproject.toml"
+    own = pyproject.is_file() and "tool.prefect" in pyproject.read_text(errors="replace")
+    return not own and not any((project / name).exists() for name in _SETTINGS_FILES)
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
