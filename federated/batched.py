@@ -27,6 +27,15 @@ from federated.weights import ExactSum, stacked_sum
 _CHAIN = (nn.Flatten, nn.Linear, nn.ReLU)
 
 
+MANY = 16
+"""Hospitals, above which `auto` trains small models as one computation."""
+
+
+def batches_wanted(engine: str, sites: Sequence[LocalSite]) -> bool:
+    """Does `engine.name` train these hospitals as one computation? The machine has no say in it."""
+    return engine == "batched" or (engine == "auto" and len(sites) > MANY and not unfit(sites[0]))
+
+
 def unfit(site: LocalSite) -> str | None:
     """Why a hospital like this cannot be trained in a batch of hospitals; None if it can."""
     rules = site.algorithm

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from federated.batched import batches_wanted
 from federated.config import Config
 from federated.coordinator import check_size
 from federated.errors import DataError
@@ -56,7 +57,12 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """What identifies this very run."""
-        return fingerprint(self.config, self.data, self.tracking_uri)
+        return fingerprint(self.config, self.data, self.tracking_uri, batched=self.batched)
+
+    @property
+    def batched(self) -> bool:
+        """Are hospitals trained as one computation, which has other bits?"""
+        return batches_wanted(self.config.engine.name, list(self.sites.values()))
 
 
 def load_job(config: Config, project: Path) -> Job:

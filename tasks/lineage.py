@@ -19,16 +19,16 @@ def tracking_uri(configured: str | None, project: Path) -> str:
     return configured or f"sqlite:///{(project / 'mlruns' / 'mlflow.db').resolve()}"
 
 
-def config_digest(config: Config) -> str:
-    """SHA-256 of every setting that can change a number."""
+def config_digest(config: Config, *, batched: bool) -> str:
+    """SHA-256 of every setting that can change a number; of the engines only `batched` does."""
     values = config.model_dump(mode="json")
     run = {k: v for k, v in values["run"].items() if k not in _NO_EFFECT_ON_WEIGHTS}
-    return digest_json(values | {"run": run})
+    return digest_json(values | {"run": run, "engine": {"batched": batched}})
 
 
-def fingerprint(config: Config, data: Mapping[str, str], rounds_into: str) -> str:
+def fingerprint(config: Config, data: Mapping[str, str], rounds_into: str, *, batched: bool) -> str:
     """SHA-256 of configuration, data (hospital → md5), version and where the run is tracked."""
-    own = [config_digest(config), dict(data), version("wardround"), rounds_into]
+    own = [config_digest(config, batched=batched), dict(data), version("wardround"), rounds_into]
     return digest_json([*own, config.experiment, config.run.name])
 
 

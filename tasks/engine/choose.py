@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from federated.batched import unfit
 from federated.errors import ConfigError
 from federated.site import predict
-from tasks.engine import NAMED_TASKS, Engine
+from tasks.engine import Engine
 from tasks.engine.arena import arena
 from tasks.engine.batched import Batched
 from tasks.engine.deal import rows_trained
@@ -32,10 +32,10 @@ def chosen(job: Job) -> str:
     why = unfit(next(iter(job.sites.values())))
     if wanted == "batched" and why:
         raise ConfigError(f"engine.name batched: {why}; choose auto, sequential or workers")
+    if job.batched:
+        return "batched"
     if wanted != "auto":
         return wanted
-    if not why and len(job.sites) > NAMED_TASKS:
-        return "batched"
     return "workers" if lanes(job) > 1 and work(job) > _HEAVY else "sequential"
 
 
