@@ -25,6 +25,7 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 120.0
 T = "tests/federated"
+OBJECTIVES = f"{T}/objectives"
 CONTRACT = "tests/contracts/test_rules.py"
 
 TESTS: dict[str, list[str]] = {
@@ -38,9 +39,28 @@ TESTS: dict[str, list[str]] = {
     "federated/schedule": [f"{T}/test_schedule.py", CONTRACT],
     "federated/compression": [f"{T}/test_compression.py", CONTRACT],
     "federated/personal": [f"{T}/test_personal.py", CONTRACT],
-    "federated/objectives": [f"{T}/objectives", f"{T}/test_counts.py", f"{T}/test_metrics.py"],
+    "federated/objectives": [f"{OBJECTIVES}/test_rows.py", f"{OBJECTIVES}/test_kinds.py"],
+    "federated/objectives/classification.py": [
+        f"{OBJECTIVES}/test_classification.py",
+        f"{T}/test_metrics.py",
+        f"{T}/test_counts.py",
+        f"{OBJECTIVES}/test_kinds.py",
+    ],
+    "federated/objectives/multilabel.py": [
+        f"{OBJECTIVES}/test_multilabel.py",
+        f"{OBJECTIVES}/test_kinds.py",
+    ],
+    "federated/objectives/regression.py": [
+        f"{OBJECTIVES}/test_regression.py",
+        f"{OBJECTIVES}/test_kinds.py",
+    ],
+    "federated/objectives/survival.py": [
+        f"{OBJECTIVES}/test_survival.py",
+        f"{OBJECTIVES}/test_kinds.py",
+    ],
     "federated/weights.py": [f"{T}/test_weights.py"],
     "federated/coordinator.py": [f"{T}/test_algorithm.py"],
+    "federated/federation.py": [f"{T}/test_federation.py", f"{T}/test_baselines.py"],
     "federated/checks.py": [f"{T}/test_checks.py", CONTRACT],
     "federated/stopping.py": [f"{T}/test_stopping.py"],
     "federated/split.py": [f"{T}/test_split.py"],
@@ -49,6 +69,7 @@ TESTS: dict[str, list[str]] = {
 """Folder or file → what is run on its mutants; the longest match counts."""
 
 _A = "federated/aggregation"
+_FLOAT = "Metrics makes a float of every value"
 _TYPE = "only the type differs, not the number"
 EQUIVALENT: dict[tuple[str, str], str] = {
     (f"{_A}/_scalars.py", "float(update.scalars[name]) → update.scalars[name]"): _TYPE,
@@ -77,6 +98,34 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "without the short cut the loop adds up the same number",
     ("federated/local/_displacement.py", "float(steps) → steps"): _TYPE,
     ("federated/local/gradient.py", "float(value.detach()) → value.detach()"): _TYPE,
+    ("federated/objectives/regression.py", "float(UNIT) → UNIT"): _TYPE,
+    ("federated/objectives/regression.py", "float(mse) → mse"): _FLOAT,
+    (
+        "federated/objectives/regression.py",
+        "float(Fraction(self.absolute, n * UNIT)) → Fraction(self.absolute, n * UNIT)",
+    ): _FLOAT,
+    (
+        "federated/objectives/regression.py",
+        "float(1 - Fraction(n * self.e2, spread)) → 1 - Fraction(n * self.e2, spread)",
+    ): _FLOAT,
+    (
+        "federated/objectives/regression.py",
+        "float(Fraction(self.e, n * UNIT)) → Fraction(self.e, n * UNIT)",
+    ): _FLOAT,
+    ("federated/objectives/survival.py", "float(self.events) → self.events"): _FLOAT,
+    (
+        "federated/personal/layers.py",
+        "False → True",
+    ): "a module stands before its parts, so the last that has parameters has them itself",
+    (
+        "federated/personal/layers.py",
+        "sorted(task.own) → task.own",
+    ): "only the order of a mapping's keys differs",
+    (
+        "federated/preaggregation/norm_clipping.py",
+        "float(np.median(lengths)) → np.median(lengths)",
+    ): _TYPE,
+    ("federated/server/_adaptive.py", "float(after['t']) → after['t']"): _TYPE,
     (f"{_A}/nova.py", "1 → 2"): "every hospital counts twice: the same mean",
     (
         f"{_A}/multi_krum.py",
@@ -282,9 +331,14 @@ def warm() -> None:
     import safetensors.torch  # noqa: F401
     import sklearn.metrics  # noqa: F401
     import torch
+    import yaml  # noqa: F401
 
-    hypothesis.settings.register_profile("mutation", derandomize=True, database=None)
+    found_is_enough = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # none is made small
+    hypothesis.settings.register_profile(
+        "mutation", derandomize=True, database=None, phases=found_is_enough
+    )
     hypothesis.settings.load_profile("mutation")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # no test here needs one; they cost a second
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.zeros(1)
     for optimiser in (torch.optim.SGD([parameter], lr=0.1), torch.optim.AdamW([parameter])):

@@ -113,6 +113,15 @@ class Algorithm:
         return found
 
     @property
+    def sums(self) -> bool:
+        """Is a round's step a function of sums, so that hospitals can be summed where they train?
+
+        Such an aggregation has `coefficient(receipt) -> int` and `of(total) -> Weights`.
+        """
+        summed = hasattr(self.aggregation, "coefficient")
+        return summed and self.names["preaggregation"] == DEFAULTS["preaggregation"]
+
+    @property
     def robust(self) -> bool:
         """Is it meant to withstand hospitals that send anything?"""
         rules = (self.aggregation, self.preaggregation)

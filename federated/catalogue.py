@@ -9,7 +9,7 @@ from inspect import cleandoc
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from federated import plugins
-from federated.algorithm import KINDS, PRESETS
+from federated.algorithm import DEFAULTS, KINDS, PRESETS
 from federated.errors import ConfigError
 
 PACKAGES: dict[str, str] = {kind: f"federated.{kind}" for kind in KINDS} | {
@@ -18,7 +18,7 @@ PACKAGES: dict[str, str] = {kind: f"federated.{kind}" for kind in KINDS} | {
     "models": "models",
 }
 _BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
-_NAME = r"[A-Z][\w'’-]+"
+_NAME = r"(?:El |Van )?[A-Z][\w'’-]+"
 _WHO = rf"{_NAME}(?:(?:, | and | & ){_NAME})*(?P<others> et al\.)?,? \(?(?:19|20)\d\d\)?"
 _WHERE = r"arXiv:\s?\d{4}\.\d{4,5}|doi[: ]\s?10\.\d+/[^\s;,)]*[^\s;,).]"
 _CITED = re.compile(rf"(?P<who>{_WHO})?[\s,:(]*(?P<where>{_WHERE})?")
@@ -46,6 +46,18 @@ class Entry:
     file: str
 
 
+@dataclass(frozen=True)
+class Preset:
+    """A preset. rules: kind → its choice with the options that differ, e.g. `sgd steps=10`.
+
+    source: the papers of the rules that make it what it is, or None.
+    """
+
+    name: str
+    rules: dict[str, str]
+    source: str | None
+
+
 def entries(kind: str) -> tuple[Entry, ...]:
     """The plug-ins of a kind. Raises ConfigError for an unknown kind."""
     if kind not in PACKAGES:
@@ -53,12 +65,9 @@ def entries(kind: str) -> tuple[Entry, ...]:
     return tuple(_entry(kind, name) for name in plugins.names(PACKAGES[kind]))
 
 
-def presets() -> dict[str, dict[str, str]]:
-    """Preset → kind → its choice with the options that differ, e.g. `sgd steps=10`."""
-    return {
-        name: {kind: _choice(own) for kind, own in choices.items() if isinstance(own, Mapping)}
-        for name, choices in PRESETS.items()
-    }
+def presets() -> tuple[Preset, ...]:
+    """Every preset, in the order of `federated.algorithm`."""
+    return tuple(_preset(name, choices) for name, choices in PRESETS.items())
 
 
 def source(text: str) -> str | None:
@@ -72,6 +81,19 @@ def source(text: str) -> str | None:
         if where or (who and match["others"]):
             found.append(", ".join(part for part in (who, where) if part))
     return "; ".join(dict.fromkeys(found)) or None
+
+
+def _preset(name: str, choices: Mapping[str, Mapping[str, Any]]) -> Preset:
+    """Its papers are those of the rules that are no defaults; FedAvg has only defaults."""
+    usual = all(own["name"] == DEFAULTS[kind] for kind, own in choices.items())
+    cited = [
+        paper
+        for kind, own in choices.items()
+        if (usual or own["name"] != DEFAULTS[kind]) and (found := _entry(kind, own["name"]).source)
+        for paper in found.split("; ")
+    ]
+    rules = {kind: _choice(own) for kind, own in choices.items()}
+    return Preset(name, rules, "; ".join(dict.fromkeys(cited)) or None)
 
 
 def _entry(kind: str, name: str) -> Entry:
@@ -143,4 +165,4 @@ def _bounds(extra: Any) -> list[str]:
 
 def _choice(own: Mapping[str, Any]) -> str:
     options = [f"{k}={_yaml(v)}" for k, v in own.items() if k != "name"]
-    return " ".join([str(own.get("name", "")), *options]).strip()
+    return " ".join([own["name"], *options])

@@ -4,26 +4,20 @@ Whatever is wrong is refused before anything runs: unknown keys (with the neares
 wrong types, values out of range, and combinations that make no sense.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from federated import plugins, results
 from federated.algorithm import KINDS, Algorithm, compose
 from federated.errors import ConfigError
+from federated.sections import Section, explain, read_sections, read_yaml
 
 Options = dict[str, Any]
-
-
-class Section(BaseModel):
-    """One section of params.yaml: frozen, typed, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -99,6 +93,13 @@ class EvaluationConfig(Section):
     calibration_bins: int = Field(ge=2, le=100)
 
 
+class EngineConfig(Section):
+    """Who computes: the same bits, but for `batched`."""
+
+    name: Literal["auto", "sequential", "workers", "batched"]
+    workers: int | None = Field(ge=1)
+
+
 class RunConfig(Section):
     """The federation as a run: how long, from which seed, what is compared and kept."""
 
@@ -122,6 +123,7 @@ class Config(Section):
     model: Options
     algorithm: AlgorithmConfig
     evaluation: EvaluationConfig
+    engine: EngineConfig
     run: RunConfig
 
     @cached_property
@@ -162,16 +164,9 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises ConfigError with every fault found.
     """
-    try:
-        raw = read_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; give another with --params") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected sections such as data: and run:")
+    raw = read_sections(
+        path, "sections such as data: and run:", absent="; give another with --params"
+    )
     for override in overrides:
         raw = _override(raw, override)
     return parse(raw, str(path))
@@ -182,7 +177,7 @@ def parse(raw: Mapping[str, Any], where: str = "params") -> Config:
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{where}:\n{_explain(error)}") from None
+        raise ConfigError(f"{where}:\n{explain(error, Config)}") from None
     chooses = config.run.keep == "best" or config.run.patience is not None
     if chooses and not config.data.validation_fraction and not _brings_validation(config.data):
         raise ConfigError(
@@ -196,20 +191,6 @@ def parse(raw: Mapping[str, Any], where: str = "params") -> Config:
 def _brings_validation(data: DataConfig) -> bool:
     """Does the data set come with validation rows of its own?"""
     return bool(getattr(data.reader, "official_split", False))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in YAML 1.2 and in every scientist's hand."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-def read_yaml(text: str) -> Any:
-    """The YAML of params.yaml and of study files. Raises yaml.YAMLError."""
-    return yaml.load(text, _Loader)
 
 
 def _override(raw: Mapping[str, Any], override: str) -> dict[str, Any]:
@@ -245,28 +226,3 @@ def _name(section: Mapping[str, Any], where: str) -> str:
     if not isinstance(name, str):
         raise ConfigError(f"{where}.name: expected a name (got {name!r})")
     return name
-
-
-def _explain(error: ValidationError) -> str:
-    """One line a fault; an unknown key is answered with the nearest valid one."""
-    lines = []
-    for item in error.errors():
-        *path, last = [str(p) for p in item["loc"]]
-        if item["type"] == "extra_forbidden":
-            hint = plugins.nearest(last, _keys(path))
-            lines.append(f"  unknown key {'.'.join([*path, last])}; {hint}")
-        elif item["type"] == "missing":
-            lines.append(f"  {'.'.join([*path, last])}: missing")
-        else:
-            lines.append(f"  {'.'.join([*path, last])}: {item['msg']} (got {item['input']!r})")
-    return "\n".join(lines)
-
-
-def _keys(path: Sequence[str]) -> list[str]:
-    """The valid keys of the section at `path`."""
-    section: type[BaseModel] = Config
-    for part in path:
-        kind = section.model_fields[part].annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            section = kind
-    return sorted(section.model_fields)

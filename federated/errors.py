@@ -24,3 +24,4 @@ class UpdateError(WardroundError):
         super().__init__(f"hospital {hospital!r}, round {round_}: {why}")
         self.hospital = hospital
         self.round = round_
+        self.why = why

@@ -4,16 +4,15 @@ The flow gives each step a Prefect task and keeps a journal; `simulate` does the
 after another and keeps nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from federated.algorithm import Algorithm
-from federated.checks import check_update
-from federated.coordinator import aggregate
 from federated.seeds import generator
 from federated.selection import Candidates
-from federated.site import LocalSite, shared
-from federated.types import Aggregate, Order, Trained, Update, Weights
+from federated.shares import combine, train_share
+from federated.site import LocalSite
+from federated.types import Aggregate, Order, Weights
 
 
 @dataclass(frozen=True)
@@ -61,22 +60,12 @@ def order(algorithm: Algorithm, now: Standing, rounds: int) -> Order:
     return Order(number, now.weights, algorithm.server.broadcast(now.server), rate)
 
 
-def checked(trained: Sequence[Trained], now: Standing, own: frozenset[str]) -> list[Update]:
-    """The updates, if each fits the model. own: tensors that stay at the hospitals.
-
-    Raises UpdateError, naming hospital, round and tensor.
-    """
-    expected = shared(now.weights, own)
-    return [check_update(one.update, expected) for one in trained]
-
-
 def advance(
-    algorithm: Algorithm, now: Standing, trained: Sequence[Trained], combined: Aggregate
+    algorithm: Algorithm, now: Standing, states: Mapping[str, Weights], combined: Aggregate
 ) -> Standing:
-    """Where the federation stands after the server's step."""
+    """Where the federation stands after the server's step. states: of the round's cohort."""
     weights, server = algorithm.server.apply(now.weights, combined, now.server)
-    states = now.states | {one.update.hospital: one.state for one in trained}
-    return Standing(now.round + 1, weights, server, states)
+    return Standing(now.round + 1, weights, server, {**now.states, **states})
 
 
 def simulate(
@@ -87,10 +76,8 @@ def simulate(
     Raises UpdateError, naming hospital and round, where training diverges.
     """
     now = begin(algorithm, weights)
-    own = next(iter(sites.values())).own
     for _ in range(rounds):
-        given = order(algorithm, now, rounds)
-        trained = [sites[h].train(given, now.of(h)) for h in select(algorithm, sites, now, seed)]
-        combined = aggregate(algorithm, checked(trained, now, own), len(sites))
-        now = advance(algorithm, now, trained, combined)
+        cohort = [sites[h] for h in select(algorithm, sites, now, seed)]
+        share = train_share(algorithm, cohort, order(algorithm, now, rounds), now.states)
+        now = advance(algorithm, now, share.states, combine(algorithm, [share], len(sites)))
     return now

@@ -4,6 +4,8 @@
 """
 
 import copy
+import threading
+import weakref
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,7 +24,8 @@ from federated.types import HospitalData, Order, Split, Trained, Update, Weights
 from federated.weights import floating
 
 _EVALUATION_BATCH = 1024
-_NUMBER = 8  # bytes of a scalar
+NUMBER = 8  # bytes of a scalar
+_LOCAL = threading.local()
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,7 @@ class Site(Protocol):
 class LocalSite:
     """A hospital whose rows are in this process.
 
-    network: private scratch space of this site; `weights` are loaded into it before every use.
-        One use at a time: for two at once, `dataclasses.replace` gives a copy with its own.
+    network: the architecture. `weights` are loaded into this thread's own copy before every use.
     seed: the run's seed. objective: loss and counts (`federated.objectives`).
     """
 
@@ -77,7 +79,6 @@ class LocalSite:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hospital", self.data.hospital)
-        object.__setattr__(self, "network", copy.deepcopy(self.network))
         object.__setattr__(self, "own", self.algorithm.personal.names(self.network))
 
     def train(self, order: Order, state: Weights, steps: int | None = None) -> Trained:
@@ -102,7 +103,7 @@ class LocalSite:
             loss=result.loss,
             tensors=result.tensors,
             scalars=scalars,
-            sent=packed.sent + size(result.tensors) + _NUMBER * len(scalars),
+            sent=packed.sent + size(result.tensors) + NUMBER * len(scalars),
         )
         kept = states.join(local=result.state, personal=personal, residual=packed.residual)
         return Trained(update, kept)
@@ -115,14 +116,29 @@ class LocalSite:
 
     def evaluate(self, weights: Weights, state: Weights) -> Evaluated:
         """Counts of the hospital's model over its test rows, and its validation rows if any."""
-        test, validation = self.data.test, self.data.validation
-        chosen = self._count(validation, weights, state) if len(validation) else None
-        return Evaluated(self._count(test, weights, state), chosen)
+        network, test, validation = self.model(weights, state), self.data.test, self.data.validation
+        counts = self.count(test, predict(network, test.features))
+        if not len(validation):
+            return Evaluated(counts, None)
+        return Evaluated(counts, self.count(validation, predict(network, validation.features)))
+
+    def count(self, rows: Split, outputs: Tensor) -> Counts:
+        """Counts of a model's outputs [n, K] over these rows of the hospital."""
+        bins = self.resolution.score_bins, self.resolution.calibration_bins
+        counts: Counts = self.objective.count(outputs, rows.targets, *bins)
+        return counts
+
+    def model(self, weights: Weights, state: Weights) -> nn.Module:
+        """This thread's network, loaded with what the hospital evaluates."""
+        network = scratch(self.network)
+        own = states.part(state, "personal")
+        network.load_state_dict(self.algorithm.personal.model(weights, own))
+        return network
 
     def loss(self, weights: Weights, state: Weights) -> float:
         """Mean loss of the hospital's model over its training rows."""
         rows = self.data.train
-        outputs = self._outputs(rows, weights, state)
+        outputs = predict(self.model(weights, state), rows.features)
         return float(self.objective.loss(outputs.double(), rows.targets))
 
     def _task(self, order: Order, state: Weights, steps: int | None) -> LocalTask:
@@ -133,7 +149,7 @@ class LocalSite:
         if self.own:  # a whole personal model is no starting point for the shared one
             received = received | states.part(state, "personal")
         return LocalTask(
-            network=self.network,
+            network=scratch(self.network),
             weights=received,
             rows=rows,
             steps=full if steps is None else min(steps, full),
@@ -149,21 +165,10 @@ class LocalSite:
         """What the aggregation wants to know of the model before it is trained."""
         if "loss_before" not in self.algorithm.needs:
             return {}
-        self.network.load_state_dict(task.weights)
-        outputs = predict(self.network, self.data.train.features)
+        task.network.load_state_dict(task.weights)
+        outputs = predict(task.network, self.data.train.features)
         value = self.objective.loss(outputs.double(), self.data.train.targets)
         return {"loss_before": float(value)}
-
-    def _count(self, rows: Split, weights: Weights, state: Weights) -> Counts:
-        outputs = self._outputs(rows, weights, state)
-        bins = self.resolution.score_bins, self.resolution.calibration_bins
-        counts: Counts = self.objective.count(outputs, rows.targets, *bins)
-        return counts
-
-    def _outputs(self, rows: Split, weights: Weights, state: Weights) -> Tensor:
-        own = states.part(state, "personal")
-        self.network.load_state_dict(self.algorithm.personal.model(weights, own))
-        return predict(self.network, rows.features)
 
 
 def predict(network: nn.Module, features: Tensor) -> Tensor:
@@ -172,6 +177,15 @@ def predict(network: nn.Module, features: Tensor) -> Tensor:
     network.eval()
     with torch.inference_mode():
         return torch.cat([network(x) for x in torch.split(features, _EVALUATION_BATCH)])
+
+
+def scratch(network: nn.Module) -> nn.Module:
+    """This thread's own copy of a network, one for all hospitals that have it."""
+    copies = vars(_LOCAL).setdefault("copies", weakref.WeakKeyDictionary())
+    if network not in copies:
+        copies[network] = copy.deepcopy(network)
+    own: nn.Module = copies[network]
+    return own
 
 
 def shared(weights: Weights, own: frozenset[str]) -> Weights:

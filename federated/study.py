@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from federated import plugins
-from federated.config import Section, read_yaml
 from federated.errors import ConfigError
+from federated.sections import Section, explain, read_sections
 
 Values = dict[str, JsonValue]
 _OWN = ("run.seed", "run.experiment", "run.name", "run.registered_model")
@@ -106,20 +105,11 @@ class StudyRun:
 
 def read_study(path: Path) -> Study:
     """Read a study file. Raises ConfigError with every fault found."""
-    try:
-        raw = read_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected keys such as name: and settings:")
+    raw = read_sections(path, "keys such as name: and settings:")
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{path}:\n{_explain(error)}") from None
+        raise ConfigError(f"{path}:\n{explain(error, Study)}") from None
 
 
 def variants(study: Study) -> dict[str, tuple[Values, ...]]:
@@ -188,21 +178,3 @@ def _folder(name: str) -> str:
     if not _FOLDER.fullmatch(name):
         raise ValueError(f"{name!r} cannot be a folder's name: use letters, digits, _ and -")
     return name
-
-
-def _explain(error: ValidationError) -> str:
-    """One line a fault; an unknown key is answered with the nearest valid one."""
-    lines = []
-    for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            *section, last = item["loc"]
-            known = Target.model_fields if section == ["target"] else Study.model_fields
-            lines.append(f"  unknown key {place}; {plugins.nearest(str(last), sorted(known))}")
-        elif item["type"] == "missing":
-            lines.append(f"  {place}: missing")
-        elif place:
-            lines.append(f"  {place}: {item['msg']} (got {item['input']!r})")
-        else:
-            lines.append(f"  {item['msg']}")
-    return "\n".join(lines)

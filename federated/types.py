@@ -1,7 +1,7 @@
 """The frozen records that cross every border between hospitals, rules and rounds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from torch import Tensor
 
@@ -57,6 +57,19 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """What stays known of an update once it is summed; the fields are `Update`'s."""
+
+    hospital: str
+    round: int
+    examples: int
+    steps: int
+    loss: float
+    scalars: Mapping[str, float]
+    sent: int
+
+
+@dataclass(frozen=True)
 class Update:
     """What a hospital sends back from one round.
 
@@ -78,6 +91,12 @@ class Update:
     tensors: Weights = field(default_factory=dict)
     scalars: Mapping[str, float] = field(default_factory=dict)
     sent: int = 0
+
+    @property
+    def receipt(self) -> Receipt:
+        """All but the tensors."""
+        names = [f.name for f in fields(Receipt)]
+        return Receipt(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ processes and arrival order all give the same bits, and partial sums may be merg
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,6 +74,21 @@ def exact_sum(terms: Iterable[tuple[Weights, int]]) -> ExactSum:
     if result is None:
         raise ValueError("no updates to sum")
     return result
+
+
+def stacked_sum(deltas: Weights, coefficients: Sequence[int]) -> ExactSum:
+    """Σ n_i·u_i of deltas whose first axis is i: the same bits as `exact_sum`.
+
+    Raises OverflowError, naming the tensor, also where only the sum of magnitudes is too large.
+    """
+    n, total = torch.tensor(coefficients), {}
+    for name, tensor in deltas.items():
+        fixed = torch.round(tensor.double() * _SCALE)
+        factor = n.reshape(-1, *[1] * (tensor.dim() - 1))
+        if not bool(((fixed.abs() * factor).sum(dim=0) < _LIMIT).all()):
+            raise OverflowError(f"tensor {name!r} is too large for the exact sum, or not finite")
+        total[name] = (fixed.to(torch.int64) * factor).sum(dim=0)
+    return ExactSum(total, sum(coefficients))
 
 
 def floating(weights: Weights) -> Weights:

@@ -14,12 +14,16 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from federated.config import load
-from federated.federation import Standing, advance, begin, checked, order, select
+from federated.federation import Standing, advance, begin, order, select
 from federated.initial import weights_of
 from federated.results import Results
-from federated.types import Order, Trained
+from federated.shares import Share, joined
+from federated.types import Order
 from flows.baselines import compare
 from tasks.announce import announce
+from tasks.engine import Engine
+from tasks.engine.choose import open_engine
+from tasks.engine.deal import cut, rows_trained, who
 from tasks.job import Job, cores, load_job
 from tasks.journal import Journal, open_journal
 from tasks.kept import kept, stops
@@ -61,9 +65,9 @@ def federated_training(
     config = load(root / params, overrides)
     job = load_job(config, root)
     with open_journal(job.place.journals, job.fingerprint) as journal:
-        with recorder(job, journal) as to:
-            federate(job, journal, to)
-            tune_each(job, journal, to)
+        with open_engine(job) as (job, engine), recorder(job, journal) as to:
+            federate(job, engine, journal, to)
+            tune_each(job, engine, journal, to)
             compared = compare(job, journal)
             found = write_results(root / out, job, journal, compared)
             if report:
@@ -76,48 +80,56 @@ def federated_training(
     return found
 
 
-def federate(job: Job, journal: Journal, to: Recorder) -> None:
+def federate(job: Job, engine: Engine, journal: Journal, to: Recorder) -> None:
     """Rounds of select → train each → check → aggregate → server step → evaluate → record."""
     algorithm, run = job.config.algorithm.rules, job.config.run
-    sites, own = list(job.sites.values()), next(iter(job.sites.values())).own
-    now = start(job, journal, to)
+    now = start(job, engine, journal, to)
     with TrainingProgress(run.rounds, now.round, job.objective.reading) as progress:
         while now.round < run.rounds and not stops(run, journal):
             cohort = select(algorithm, job.sites, now, run.seed)
-            trained = train_each(job, cohort, order(algorithm, now, run.rounds), now, progress)
-            updates = checked(trained, now, own)
-            combined = aggregate(now.round + 1, unseen(algorithm), unseen(updates), len(sites))
-            now = advance(algorithm, now, trained, combined)
-            found = evaluate(now.round, unseen(sites), unseen(now.weights), unseen(now.states))
-            progress.round(now.round, to.record(now, updates, found))
+            given = order(algorithm, now, run.rounds)
+            shares = train_each(job, engine, cohort, given, now, progress)
+            whole = joined(shares)
+            combined = aggregate(given.round, unseen(algorithm), unseen([whole]), len(job.sites))
+            now = advance(algorithm, now, whole.states, combined)
+            found = evaluate(now.round, unseen(engine), unseen(now.weights), unseen(now.states))
+            progress.round(now.round, to.record(now, whole.receipts, found))
 
 
-def start(job: Job, journal: Journal, to: Recorder) -> Standing:
+def start(job: Job, engine: Engine, journal: Journal, to: Recorder) -> Standing:
     """Where the journal left off, or the beginning."""
     finished = journal.rounds()
     if finished:
         return journal.standing(finished[-1])
     now = begin(job.config.algorithm.rules, weights_of(job.network))
-    sites = list(job.sites.values())
-    to.record(now, [], evaluate(0, unseen(sites), unseen(now.weights), unseen({})))
+    to.record(now, [], evaluate(0, unseen(engine), unseen(now.weights), unseen({})))
     return now
 
 
 def train_each(
-    job: Job, cohort: Sequence[str], given: Order, now: Standing, progress: TrainingProgress
-) -> list[Trained]:
-    """One task run per hospital, side by side or one after another: the same bytes."""
+    job: Job,
+    engine: Engine,
+    cohort: Sequence[str],
+    given: Order,
+    now: Standing,
+    progress: TrainingProgress,
+) -> list[Share]:
+    """One task run per hospital, or per share of many, side by side or not: the same bytes."""
+    shares = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine.lanes)
+    common = unseen(given), unseen(now.states)
     calls = [
-        (h, given.round, unseen(job.sites[h]), unseen(given), unseen(now.of(h))) for h in cohort
+        (who(part, number, len(shares)), given.round, unseen(engine), unseen(part), *common)
+        for number, part in enumerate(shares, start=1)
     ]
-    trained: list[Trained] = []
-    for answer in each(train, calls, side_by_side=job.config.run.parallel):
-        trained.append(answer)
-        progress.hospitals(given.round, len(trained), len(cohort))
+    done, trained = 0, list[Share]()
+    for share in each(train, calls, side_by_side=engine.lanes > 1):
+        trained.append(share)
+        done += len(share.receipts)
+        progress.hospitals(given.round, done, len(cohort))
     return trained
 
 
-def tune_each(job: Job, journal: Journal, to: Recorder) -> None:
+def tune_each(job: Job, engine: Engine, journal: Journal, to: Recorder) -> None:
     """If the personal rule asks for it, one more round: each hospital for itself alone."""
     rounds = journal.rounds()
     if rounds[-1].tuned or not job.config.algorithm.rules.personal.tunes:
@@ -130,6 +142,5 @@ def tune_each(job: Job, journal: Journal, to: Recorder) -> None:
     ]
     answers = each(tune, calls, side_by_side=job.config.run.parallel)
     tuned = replace(now, round=number, states=dict(zip(job.sites, answers, strict=True)))
-    sites = list(job.sites.values())
-    found = evaluate(number, unseen(sites), unseen(tuned.weights), unseen(tuned.states))
+    found = evaluate(number, unseen(engine), unseen(tuned.weights), unseen(tuned.states))
     to.record(tuned, [], found, tuned=True)

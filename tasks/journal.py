@@ -22,7 +22,7 @@ from federated.counts import Counts, to_dict
 from federated.errors import CorruptDataError, DataError, WardroundError
 from federated.federation import Standing
 from federated.objectives import from_dict
-from federated.types import Update, Weights
+from federated.types import Receipt, Weights
 from federated.weights import digest, from_bytes, to_bytes
 from tasks.files import write_atomic
 
@@ -95,7 +95,7 @@ class Journal:
     def commit(
         self,
         now: Standing,
-        updates: Sequence[Update],
+        updates: Sequence[Receipt],
         counts: dict[str, Counts],
         validation: dict[str, Counts],
         *,

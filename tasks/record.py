@@ -16,7 +16,7 @@ from federated.metrics import Metrics
 from federated.results import Results
 from federated.site import Evaluated
 from federated.states import part
-from federated.types import Update
+from federated.types import Receipt
 from tasks import registry, tracking
 from tasks.announce import description
 from tasks.export import Scoring, scoring
@@ -41,7 +41,7 @@ class Recorder:
     def record(
         self,
         now: Standing,
-        updates: Sequence[Update],
+        updates: Sequence[Receipt],
         found: Mapping[str, Evaluated],
         *,
         tuned: bool = False,

@@ -74,6 +74,7 @@ def _context(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> 
         "total": _total([*curves.coverage.values()]),
         "tiles": _tiles(results),
         "rows": comparison(results),
+        "validated": sum(one.validation for one in results.run.examples.values()),
         "reading": results.reading,
         "compared": results.reading.compared,
         "measures": results.reading.measures,

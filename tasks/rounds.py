@@ -14,10 +14,11 @@ from prefect.utilities.annotations import opaque
 
 from federated.algorithm import Algorithm
 from federated.baselines import Baseline, train_alone, train_plain, train_pooled
-from federated.coordinator import aggregate as combine
 from federated.errors import UpdateError, WardroundError
+from federated.shares import Share, combine
 from federated.site import Evaluated, LocalSite, Site
-from federated.types import Aggregate, Order, Trained, Update, Weights
+from federated.types import Aggregate, Order, Weights
+from tasks.engine import Engine
 
 T = TypeVar("T")
 
@@ -39,13 +40,23 @@ def each(
 
 
 @task(
-    task_run_name="train · {hospital} · round {number:03d}",
+    task_run_name="train · {who} · round {number:03d}",
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def train(hospital: str, number: int, site: Site, order: Order, state: Weights) -> Trained:
-    """One hospital's local training in one round."""
-    return site.train(order, state)
+def train(
+    who: str,
+    number: int,
+    engine: Engine,
+    cohort: Sequence[str],
+    order: Order,
+    states: Mapping[str, Weights],
+) -> Share:
+    """Local training of these hospitals in one round."""
+    try:
+        return engine.train(cohort, order, states)
+    except OverflowError as error:
+        raise diverged(number, error) from error
 
 
 @task(
@@ -60,32 +71,26 @@ def tune(hospital: str, number: int, site: Site, order: Order, state: Weights) -
 
 @task(task_run_name="aggregate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
 def aggregate(
-    number: int, algorithm: Algorithm, updates: Sequence[Update], hospitals: int
+    number: int, algorithm: Algorithm, shares: Sequence[Share], hospitals: int
 ) -> Aggregate:
-    """Many updates → one step."""
+    """What hospitals sent → one step."""
     try:
-        return combine(algorithm, updates, hospitals)
+        return combine(algorithm, shares, hospitals)
     except OverflowError as error:
-        raise WardroundError(
-            f"round {number}: {error}; training diverges: lower algorithm.local.lr"
-        ) from error
+        raise diverged(number, error) from error
 
 
 @task(task_run_name="evaluate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
 def evaluate(
-    number: int, sites: Sequence[Site], weights: Weights, states: Mapping[str, Weights]
+    number: int, engine: Engine, weights: Weights, states: Mapping[str, Weights]
 ) -> dict[str, Evaluated]:
     """Test and validation counts of every hospital's model."""
-    found = {}
-    for site in sites:
-        try:
-            found[site.hospital] = site.evaluate(weights, states.get(site.hospital, {}))
-        except ValueError as error:
-            raise WardroundError(
-                f"hospital {site.hospital!r}, round {number}, evaluation: {error}; training "
-                "diverges: lower algorithm.local.lr"
-            ) from error
-    return found
+    return engine.evaluate(number, weights, states)
+
+
+def diverged(number: int, error: OverflowError) -> WardroundError:
+    """Updates too large for the exact sum."""
+    return WardroundError(f"round {number}: {error}; training diverges: lower algorithm.local.lr")
 
 
 @task(task_run_name="baseline · {hospital} alone", cache_policy=NO_CACHE, persist_result=False)

@@ -5,8 +5,8 @@ from typing import Literal
 
 from federated.checks import alike
 from federated.plugins import options
-from federated.types import Update, Weights
-from federated.weights import exact_sum
+from federated.types import Receipt, Update, Weights
+from federated.weights import ExactSum, exact_sum
 
 
 @options
@@ -15,7 +15,14 @@ class Mean:
 
     weighted_by: Literal["examples", "hospitals"] = "examples"
 
+    def coefficient(self, receipt: Receipt) -> int:
+        """n_i."""
+        return receipt.examples if self.weighted_by == "examples" else 1
+
+    def of(self, total: ExactSum) -> Weights:
+        """The mean, float64, of Σ n_i u_i."""
+        return total.mean()
+
     def aggregate(self, updates: Sequence[Update]) -> Weights:
         """The weighted mean, float64. Raises ValueError without updates."""
-        by_examples = self.weighted_by == "examples"
-        return exact_sum((u.delta, u.examples if by_examples else 1) for u in alike(updates)).mean()
+        return self.of(exact_sum((u.delta, self.coefficient(u.receipt)) for u in alike(updates)))

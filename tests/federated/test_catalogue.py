@@ -82,9 +82,18 @@ def test_defaults_are_those_of_the_plug_in() -> None:
                         assert float(option.default) == value
 
 
-def test_presets_are_named_with_their_choices() -> None:
-    assert {*presets()} == {*PRESETS}
-    assert presets()["local_sgd"]["local"] == "sgd steps=10"
+def test_presets_are_named_with_their_choices_and_papers() -> None:
+    found = {one.name: one for one in presets()}
+    assert [*found] == [*PRESETS]
+    assert found["local_sgd"].rules["local"] == "sgd steps=10"
+    assert found["nnm"].source == (
+        "Allouah et al. 2023, arXiv:2302.01772; Yin et al. 2018, arXiv:1803.01498"
+    )
+    # the mean, which is FedAvg's, is not what SCAFFOLD is known by
+    assert found["scaffold"].rules["aggregation"] == "mean weighted_by=hospitals"
+    assert found["scaffold"].source == "Karimireddy et al. 2020, arXiv:1910.06378"
+    assert "McMahan et al. 2017, arXiv:1602.05629" in (found["fedavg"].source or "")
+    assert all(one.source for one in presets())
 
 
 @pytest.mark.parametrize(
@@ -97,6 +106,7 @@ def test_presets_are_named_with_their_choices() -> None:
         ("Stich 2019 (arXiv:1805.09767)", "Stich 2019, arXiv:1805.09767"),
         ("as Li, Sahu and Smith 2020 (doi 10.1/x.2).", "Li, Sahu and Smith 2020, doi 10.1/x.2"),
         ("Li et al. 2020, and Li et al. 2020 again", "Li et al. 2020"),
+        ("El Mhamdi et al. 2018 (arXiv:1802.07927)", "El Mhamdi et al. 2018, arXiv:1802.07927"),
         ("In Paris 2019 nothing was cited.", None),
         ("", None),
     ],

@@ -20,12 +20,13 @@ from federated.personal.layers import Layers
 from federated.personal.norm import Norm
 from federated.personal.shared import Shared
 from federated.site import LocalSite, predict
-from federated.types import Order, Weights
+from federated.types import Order, Split, Weights
 from federated.weights import add
 from models.logistic import Logistic
 from models.mlp import Mlp
 from tests.federated import make
 from tests.federated.quadratic import Array, federate, hospitals, sites, start
+from tests.federated.quadratic import task as quadratic
 from tests.federated.quadratic import vector as flat
 
 PERSONAL = plugins.names("federated.personal")
@@ -67,6 +68,11 @@ def test_layers_are_the_last_that_learns_unless_named() -> None:
     assert Layers(layers=("1", "3")).names(many) == {
         f"{i}.{t}" for i in (1, 3) for t in ("weight", "bias")
     }
+
+
+def test_layers_are_a_list_in_params() -> None:
+    made = plugins.create("federated.personal", "layers", {"layers": ["1", "3"]}, "personal")
+    assert made == Layers(layers=("1", "3"))
 
 
 def test_unknown_layers_and_sharing_nothing_are_refused() -> None:
@@ -170,8 +176,8 @@ def test_running_statistics_stay_with_the_norm() -> None:
 
     second = one.train(Order(2, add(weights, first.update.delta)), first.state)
     assert int(states.part(second.state, "personal")["1.num_batches_tracked"]) == 4
-    one.evaluate(weights, first.state)
-    assert same({k: one.network.state_dict()[k] for k in own}, own)
+    evaluated = one.model(weights, first.state).state_dict()
+    assert same({k: evaluated[k] for k in own}, own)
 
 
 # -- Ditto
@@ -252,6 +258,32 @@ def test_dittos_own_model_is_what_is_evaluated_and_the_global_one_is_sent() -> N
     again = one.train(Order(2, zero), trained.state)
     moved = replace(one, algorithm=plain).train(Order(2, zero), {}).update.delta
     assert same(again.update.delta, moved)  # the shared model starts from w, not from v
+
+
+def test_dittos_clip_bounds_the_losss_gradient_not_the_pull() -> None:
+    one = hospitals()[0]
+    rule = Ditto(strength=3.0, lr=0.1, steps=1, batch_size=None, clip=0.5)
+    shared = Sgd(lr=0.1, batch_size=None)
+    result, first = rule.train(shared, quadratic(one, start(), 1), {})
+    # v = w at first and nothing pulls: 0.1 · 0.5
+    assert np.linalg.norm(flat(first) - flat(start())) == pytest.approx(0.05, rel=1e-5)
+    assert same(result.delta, shared.train(quadratic(one, start(), 1)).delta)  # w is not clipped
+    far = {k: t + 10.0 for k, t in start().items()}
+    _, second = rule.train(shared, quadratic(one, start(), 1), far)
+    gradient = one.gradient(flat(far))
+    clipped = gradient * 0.5 / np.linalg.norm(gradient)
+    assert flat(second) == pytest.approx(flat(far) - 0.1 * (clipped + 3.0 * 10.0), abs=1e-6)
+
+
+@pytest.mark.parametrize(("balanced", "bias"), [("balanced", 0.0), (None, -0.125)])
+def test_dittos_classes_weigh_alike_if_asked_for(balanced: Any, bias: float) -> None:
+    # at 0 every row's error is ±1/2: 3 · 2/3 · 1/2 - 2 · 1/2 = 0, unweighted (3 - 1)/2 of 4 rows
+    network = nn.Sequential(nn.Linear(1, 1))
+    zero: Weights = {"0.weight": torch.zeros(1, 1), "0.bias": torch.zeros(1)}
+    rows = Split(torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.tensor([0, 0, 1, 0]))
+    rule = Ditto(lr=0.5, batch_size=None, class_weights=balanced)
+    _, own = rule.train(Sgd(batch_size=None), make.task(network, zero, rows, 1), {})
+    assert own["0.bias"].item() == pytest.approx(bias, abs=1e-7)
 
 
 # -- fine-tuning

@@ -117,3 +117,10 @@ def test_mixing_keeps_a_far_update_from_the_honest_ones() -> None:
     # a faulty one cannot keep its own value either: it is mixed with honest ones
     assert got[5:] == pytest.approx(got[[5, 6]][::-1], rel=1e-5)
     assert np.abs(got[5:]).max() < 0.41e6
+
+
+def test_hospitals_with_the_same_neighbours_get_the_same_bits() -> None:
+    # all three are mixed: (0.1 + 0.2) + 0.3 in every hospital's, though (0.3 + 0.2) + 0.1 is less
+    mixed = values(Nnm(f=0).prepare(updates_of(np.array([[0.1], [0.2], [0.3]]))))
+    assert mixed == [[(0.1 + 0.2 + 0.3) / 3]] * 3
+    assert (0.1 + 0.2 + 0.3) / 3 != (0.3 + 0.2 + 0.1) / 3

@@ -12,12 +12,14 @@ from federated.schema import Column, ImageSchema, TableSchema
 from federated.statistics import (
     FEWEST_PATIENTS,
     FeatureStatistics,
+    Sums,
     finish,
     fit,
     means,
     merge_sums,
     squares,
     sums,
+    unscaled,
 )
 
 
@@ -109,6 +111,22 @@ def test_exchanges_can_be_made_one_at_a_time() -> None:
     sent = [squares(part, table(1), mean) for part in parts]
     assert sent == [(11.25,), (15.25,)]
     assert finish(merged, sent).std[0] == pytest.approx((26.5 / 9) ** 0.5)
+
+
+def test_a_mean_is_rounded_to_a_float() -> None:
+    assert means(sums(column(0, 0, 0, 0, 1, 1), table(1))) == (1 / 3,)
+
+
+def test_two_values_have_a_deviation_and_one_has_none() -> None:
+    # 3; and 1 and 3, whose squared distances from 2 are 1 and 1: √(2/1)
+    found = finish(Sums((1, 2), (3.0, 4.0), (0.0, 0.0)), [(0.0, 2.0)])
+    assert found == FeatureStatistics(mean=(3.0, 2.0), std=(1.0, 2**0.5), count=(1, 2))
+
+
+def test_unscaled_has_an_entry_a_column_or_channel() -> None:
+    pixels = ImageSchema(shape=(3, 5, 4), target="y", classes=("no", "yes"))
+    assert unscaled(pixels) == FeatureStatistics((0.0,) * 3, (1.0,) * 3, (0,) * 3)
+    assert unscaled(table(2)) == FeatureStatistics((0.0,) * 2, (1.0,) * 2, (0,) * 2)
 
 
 def test_images_have_one_statistic_a_channel() -> None:

@@ -76,6 +76,21 @@ def test_an_overflow_of_the_total_is_refused() -> None:
         exact_sum([(large, 1)] * 3)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_bounds_of_the_exact_sum(sign: int) -> None:
+    # n·u below 2^26 in size, and so is every sum
+    below = 2.0**26 - 2.0**-20
+    assert (
+        term({"w": torch.tensor([sign * below], dtype=torch.float64)}, 1).value()["w"]
+        == sign * below
+    )
+    for value, coefficient in ((2.0**26, 1), (2.0**25, 2)):
+        with pytest.raises(OverflowError, match="'w'"):
+            term({"w": torch.tensor([sign * value])}, coefficient)
+    with pytest.raises(OverflowError, match="'w'"):
+        exact_sum([({"w": torch.tensor([sign * 2.0**25])}, 1)] * 2)
+
+
 def test_no_updates_and_no_weight_are_refused() -> None:
     with pytest.raises(ValueError, match="no updates"):
         exact_sum([])
@@ -100,3 +115,11 @@ def test_bytes_are_stable_and_read_back() -> None:
     assert all(torch.equal(from_bytes(data)[k], v) for k, v in weights.items())
     assert len(digest(data)) == 64
     assert digest_json({"b": 1, "a": [2]}) == digest_json({"a": [2], "b": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest_json(float("nan"))
+
+
+def test_terms_are_rounded_to_the_nearest_unit() -> None:
+    units = torch.tensor([0.75, -0.75, 0.25, 2.5, 3.5], dtype=torch.float64)  # halves to even
+    found = term({"w": units / 2**FRACTION_BITS}, 3)
+    assert found.total["w"].tolist() == [3, -3, 0, 6, 12]

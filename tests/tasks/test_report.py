@@ -116,6 +116,24 @@ def test_every_hospital_and_figure_is_on_the_page(tmp_path: Path) -> None:
     assert "an update of 23 numbers (92 bytes)" in page.text
 
 
+def test_validation_rows_are_named_where_there_are_any(tmp_path: Path) -> None:
+    assert "alidation rows" not in rendered(write_sample(tmp_path)).text
+    results = read_results(tmp_path)
+    examples = {
+        name: one.model_copy(update={"validation": 11 + i})
+        for i, (name, one) in enumerate(sorted(results.run.examples.items()))
+    }
+    run = results.run.model_copy(update={"examples": examples})
+    write_results(tmp_path, results.model_copy(update={"run": run}))
+    page = rendered(tmp_path)
+    assert page.open == []
+    assert "with 50 validation rows besides" in page.text  # 11 + 12 + 13 + 14
+    assert "Training rows Validation rows Test rows" in page.text
+    for name, one in examples.items():
+        digest = results.run.data[name]
+        assert f"{name} {digest} {one.train} {one.validation} {one.test}" in page.text
+
+
 def test_the_page_has_four_plots_and_needs_nothing_beside_it(tmp_path: Path) -> None:
     text = render(write_sample(tmp_path)).read_text(encoding="utf-8")
     page = Page(text)

@@ -34,9 +34,16 @@ def test_algorithms_lists_a_new_file_with_no_other_edit(toy: str) -> None:
     assert done.exit_code == 0
     assert toy in done.output
     assert "Doe et al. 2031" in done.output
-    assert "first = 1  int ≥ 0, < 2" in done.output
-    assert max(map(len, done.output.splitlines())) <= 100
-    assert re.search(r"sum .*—.*—", done.output)  # no options and no paper: dashes
+    assert "first=1" in done.output
+    assert re.search(r"sum .*—", done.output)  # no options: a dash
+
+
+def test_the_listing_is_whole_at_80_columns() -> None:
+    lines = command("algorithms", columns=80).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in ("geometric_median", "power_of_choice", "centered_clipping"):
+        assert sum(line.startswith(f" {name} ") for line in lines) == 2  # file and preset
+    assert any("Hsu et al. 2019" in line and "server momentum" in line for line in lines)
 
 
 def test_algorithms_as_json_has_every_kind_and_the_presets() -> None:
@@ -46,12 +53,14 @@ def test_algorithms_as_json_has_every_kind_and_the_presets() -> None:
     }
     (sgd,) = (one for one in found["plug-ins"]["server"] if one["name"] == "sgd")
     assert sgd["options"] == [{"name": "lr", "type": "float > 0", "default": "1.0"}]
-    assert found["presets"]["fedavg"]["aggregation"] == "mean"
+    assert found["presets"]["fedavg"]["rules"]["aggregation"] == "mean"
+    assert found["presets"]["fedprox"]["source"] == "Li et al. 2020, arXiv:1812.06127"
 
 
 def test_one_name_in_full(toy: str) -> None:
     text = command("algorithms", toy).output
     assert "It ignores half of the hospitals." in text
+    assert "int ≥ 0, < 2" in text
     assert f"aggregation · federated/aggregation/{toy}.py" in text
     preset = command("algorithms", "fedavg").output
     assert "preset: --set algorithm.name=fedavg" in preset

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
 from federated.objectives import objective_of
-from federated.objectives.classification import Classification
+from federated.objectives.classification import ClassCounts, Classification
 from federated.schema import TableSchema
-from tests.federated.make import YES_NO, of_classes
+from tests.federated.make import YES_NO, count, of_classes
 
 THREE = of_classes(3)
 
@@ -93,3 +94,43 @@ def test_the_schemas_classes_make_it() -> None:
     found = objective_of(schema)
     assert found == YES_NO
     assert (found.outputs, found.columns) == (1, ("no", "yes"))
+
+
+def good() -> ClassCounts:
+    """Two rows, one of each class, both right."""
+    return count(torch.tensor([[-1.0], [1.0]]), torch.tensor([0, 1]), 2, 4, 2)
+
+
+def contradictions() -> dict[str, ClassCounts]:
+    """Counts with one fault each; all else agrees."""
+    one = good()
+    rows, confidence, hits = one.calibration
+    three = count(torch.zeros(3, 3), torch.tensor([0, 1, 2]), 3, 4, 2)
+    ones = count(torch.ones(2, 1), torch.tensor([1, 1]), 2, 4, 2)
+    return {
+        "one class": replace(ones, confusion=np.array([[2]])),
+        "not square": replace(one, confusion=np.array([[1, 0, 0], [0, 1, 0]])),
+        "three planes": replace(
+            one, scores=np.concatenate([one.scores, np.zeros_like(one.scores[:, :1])], axis=1)
+        ),
+        "groups": replace(three, scores=three.scores[1:]),
+        "calibration": replace(one, calibration=np.vstack([one.calibration, rows])),
+        "confusion": replace(one, confusion=np.array([[2, 0], [0, 1]])),
+        "scores": replace(one, scores=one.scores + np.array([[1], [0]]) * [1, 0, 0, 0]),
+        "classes": replace(one, confusion=np.array([[2, 0], [0, 0]])),
+        "rows": replace(one, calibration=np.stack([rows + 1, confidence, hits])),
+        "hits": replace(one, calibration=np.stack([rows, confidence, rows + 1])),
+    }
+
+
+@pytest.mark.parametrize("fault", sorted(contradictions()))
+def test_counts_that_contradict_themselves(fault: str) -> None:
+    assert contradictions()[fault].consistent() is False
+    assert good().consistent()
+
+
+def test_encode_strata_and_tally() -> None:
+    assert THREE.encode(np.array([[2.0], [np.nan], [0.0]])).tolist() == [2, -1, 0]
+    classes = np.array([2, 0, 2])
+    assert THREE.strata(classes) is classes
+    assert THREE.tally(classes) == {"0": 1, "1": 0, "2": 2}

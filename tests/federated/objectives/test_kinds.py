@@ -39,6 +39,7 @@ def test_every_metric_has_a_measure_and_the_main_ones_are_there(objective: Objec
     counts = objective.count(*rows(objective), 10, 5)
     assert sorted(counts.metrics().values) == sorted(m.name for m in reading.measures)
     assert "loss" in counts.metrics().values
+    assert {type(value) for value in counts.metrics().values.values()} <= {float, type(None)}
     assert [m.name for m in reading.compared] == list(reading.main)
 
 

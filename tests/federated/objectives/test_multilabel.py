@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from sklearn import metrics as oracle
 
 from federated.errors import ConfigError
 from federated.objectives import objective_of
-from federated.objectives.multilabel import Multilabel
+from federated.objectives.multilabel import LabelCounts, Multilabel
 from federated.schema import Labels, TableSchema
 
 THREE = Multilabel(("a", "b", "c"))
@@ -96,3 +98,53 @@ def test_the_schemas_labels_make_it() -> None:
     assert objective_of(schema) == THREE
     assert (THREE.outputs, THREE.columns) == (3, ("a", "b", "c"))
     torch.testing.assert_close(THREE.predictions(torch.zeros(1, 3)), torch.full((1, 3), 0.5))
+
+
+def good() -> LabelCounts:
+    """Label a: one hit, one miss; label b: one right absence, one hit."""
+    said, labels = torch.tensor([[2.0, -2], [-2, 2]]), torch.tensor([[1.0, 0], [1, 1]])
+    return Multilabel(("a", "b")).count(said, labels, 4, 2)
+
+
+def test_counts_that_agree() -> None:
+    one = good()
+    assert one.confusion.tolist() == [[0, 0, 1, 1], [1, 0, 0, 1]]
+    assert one.right == 1
+    assert one.consistent()
+    assert replace(one, right=2).consistent()
+
+
+def contradictions() -> dict[str, LabelCounts]:
+    """Counts with one fault each; all else agrees."""
+    one = good()
+    rows, confidence, hits = one.calibration
+    moved = one.scores.copy()
+    moved[0, 1] -= one.scores[0, 1]
+    moved[0, 0] += one.scores[0, 1]
+    wide = np.zeros((2, 1), dtype=np.int64)
+    return {
+        "five cells": replace(one, confusion=np.hstack([one.confusion, wide])),
+        "three planes": replace(
+            one, scores=np.concatenate([one.scores, np.zeros_like(one.scores[:, :1])], axis=1)
+        ),
+        "one label": Multilabel(("a",)).count(torch.zeros(2, 1), torch.ones(2, 1), 4, 2),
+        "calibration": replace(one, calibration=np.vstack([one.calibration, rows])),
+        "confusion": replace(one, confusion=one.confusion + np.array([1, 0, 0, 0])),
+        "scores": replace(one, scores=one.scores + np.array([[1], [0]]) * [1, 0, 0, 0]),
+        "labels": replace(one, scores=moved),
+        "cells": replace(one, calibration=np.stack([rows + 1, confidence, hits])),
+        "hits": replace(one, calibration=np.stack([rows, confidence, rows + 1])),
+        "right": replace(one, right=3),
+    }
+
+
+@pytest.mark.parametrize("fault", sorted(contradictions()))
+def test_counts_that_contradict_themselves(fault: str) -> None:
+    assert contradictions()[fault].consistent() is False
+
+
+def test_encode_strata_and_tally() -> None:
+    labels = np.array([[1.0, 0, 1], [0, 0, 1]])
+    assert THREE.encode(labels) is labels
+    assert THREE.strata(labels).tolist() == [0, 0]
+    assert THREE.tally(labels) == {"a": 1, "b": 0, "c": 2}

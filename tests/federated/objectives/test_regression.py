@@ -10,7 +10,7 @@ from sklearn import metrics as oracle
 from federated.counts import merge, to_dict
 from federated.errors import ConfigError
 from federated.objectives import objective_of
-from federated.objectives.regression import Regression
+from federated.objectives.regression import UNIT, Regression, ValueCounts
 from federated.schema import TableSchema, Value
 
 OBJECTIVE = Regression("days")
@@ -76,6 +76,34 @@ def test_constant_targets_have_no_r2() -> None:
     assert set(nobody.values.values()) == {None}
 
 
+def test_values_and_errors_are_rounded_to_the_nearest_unit() -> None:
+    units = torch.tensor([0.75, -0.75, 0.25], dtype=torch.float64)
+    counts = OBJECTIVE.count(column([0, 0, 0]), units / UNIT, 10, 5)
+    assert (counts.y, counts.y2, counts.e, counts.absolute, counts.e2) == (0, 2, 0, 2, 2)
+    assert OBJECTIVE.count(column([0]), target([0.75 / UNIT]), 10, 5).y == 1
+
+
+def test_sums_of_equal_values_and_errors_are_consistent() -> None:
+    # (Σy)² = nΣy², (Σe)² = nΣe² and |Σe| = Σ|e|: the bounds themselves
+    assert OBJECTIVE.count(column([1, 1]), target([0.5, 0.5]), 10, 5).consistent()
+
+
+@pytest.mark.parametrize(
+    ("y", "y2", "e", "absolute", "e2", "expected"),
+    [
+        (4, 16, -4, 4, 16, True),
+        (4, 15, 4, 4, 16, False),
+        (4, 16, 4, 4, 15, False),  # 4² > 15
+        (4, 16, 4, 4, 10, False),
+        (4, 16, -4, 3, 16, False),
+    ],
+)
+def test_sums_that_no_row_could_have(
+    y: int, y2: int, e: int, absolute: int, e2: int, expected: bool
+) -> None:
+    assert ValueCounts(1, y, y2, e, absolute, e2).consistent() is expected
+
+
 def test_weights_are_those_of_repeated_rows() -> None:
     said, y, times = column([1, 2, 4]), target([0, 2, 1]), torch.tensor([1, 2, 3])
     weighted = OBJECTIVE.loss(said, y, times.double())
@@ -104,3 +132,10 @@ def test_the_schemas_value_makes_it() -> None:
     assert objective_of(schema) == OBJECTIVE
     assert (OBJECTIVE.outputs, OBJECTIVE.columns) == (1, ("days",))
     assert OBJECTIVE.predictions(column([3])).tolist() == [[3]]
+
+
+def test_encode_strata_and_tally() -> None:
+    values = np.array([[2.0], [0.5]])
+    assert OBJECTIVE.encode(values).tolist() == [2, 0.5]
+    assert OBJECTIVE.strata(values[:, 0]).tolist() == [0, 0]
+    assert OBJECTIVE.tally(values[:, 0]) == {"days": 2}

@@ -63,6 +63,12 @@ def test_by_hand() -> None:
     assert found["events"] == 2
 
 
+def test_a_tie_is_half_a_concordant_pair() -> None:
+    # against the death at 1: one tied, one below, one above
+    rows: list[Row] = [(2, 1, True), (2, 2, False), (1, 2, False), (3, 2, False)]
+    assert counted(rows).metrics()["c_index"] == 1.5 / 3
+
+
 @settings(max_examples=80, deadline=None)
 @given(ROWS)
 def test_equals_loops_over_events_and_pairs(rows: list[Row]) -> None:
@@ -154,3 +160,26 @@ def test_the_schemas_survival_makes_it() -> None:
     assert objective_of(TableSchema(columns=(), target="died", question=question)) == OBJECTIVE
     assert (OBJECTIVE.outputs, OBJECTIVE.columns) == (1, ("relative_risk",))
     assert OBJECTIVE.predictions(torch.tensor([[0.0]])).tolist() == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("events", "comparable", "concordant", "tied", "expected"),
+    [
+        (3, 9, 9, 0, True),  # of 3 rows; every bound is reached
+        (2, 6, 4, 2, True),
+        (4, 1, 1, 0, False),
+        (2, 7, 1, 0, False),
+        (2, 4, 3, 2, False),
+    ],
+)
+def test_counts_that_no_rows_could_have(
+    events: int, comparable: int, concordant: int, tied: int, expected: bool
+) -> None:
+    assert SurvivalCounts(3, events, 0, comparable, concordant, tied).consistent() is expected
+
+
+def test_strata_and_tally_are_of_the_event() -> None:
+    known = np.array([[2.0, 1.0], [3.0, 0.0], [1.0, 0.0]])
+    assert OBJECTIVE.strata(known).tolist() == [1, 0, 0]
+    assert OBJECTIVE.tally(known) == {"event": 1, "censored": 2}
+    assert OBJECTIVE.encode(known) is known

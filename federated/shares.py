@@ -1,0 +1,84 @@
+"""A share of a round's cohort: trained in one place, checked there, and summed there if it can be.
+
+Exact sums are associative (`federated/weights.py`), so shares may be cut in any way, and trained in
+any number of processes, to the same bits. A rule that is a sum (`coefficient` and `of`) gets sums;
+any other gets every update.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from federated.algorithm import Algorithm
+from federated.checks import check_update
+from federated.coordinator import aggregate
+from federated.site import Site, shared
+from federated.types import Aggregate, Order, Receipt, Update, Weights
+from federated.weights import ExactSum, merge, term
+
+
+class Sums(NamedTuple):
+    """Over a share: step, Σ n_i·u_i; extra, Σ of what else hospitals sent."""
+
+    step: ExactSum
+    extra: ExactSum
+
+
+@dataclass(frozen=True)
+class Share:
+    """receipts: one a hospital. Either sums, or the updates themselves. states: the hospitals'
+    own, after the round."""
+
+    receipts: tuple[Receipt, ...]
+    sums: Sums | None
+    updates: tuple[Update, ...] = ()
+    states: Mapping[str, Weights] = field(default_factory=dict)
+
+
+def train_share(
+    algorithm: Algorithm, sites: Iterable[Site], order: Order, states: Mapping[str, Weights]
+) -> Share:
+    """Train these hospitals one after another; no more than one update is held if they are summed.
+
+    Raises UpdateError, naming hospital, round and tensor, and OverflowError.
+    """
+    parts = (_trained(algorithm, site, order, states.get(site.hospital, {})) for site in sites)
+    return joined(parts)
+
+
+def joined(parts: Iterable[Share]) -> Share:
+    """One share of several. Raises OverflowError, naming the tensor."""
+    receipts: list[Receipt] = []
+    updates: list[Update] = []
+    states: dict[str, Weights] = {}
+    sums: Sums | None = None
+    for part in parts:
+        receipts += part.receipts
+        updates += part.updates
+        states |= part.states
+        sums = part.sums if sums is None else _merged(sums, part.sums)
+    return Share(tuple(receipts), sums, tuple(updates), states)
+
+
+def _trained(algorithm: Algorithm, site: Site, order: Order, state: Weights) -> Share:
+    """The share of one hospital."""
+    trained = site.train(order, state)
+    update = check_update(trained.update, shared(order.weights, site.own))
+    states = {update.hospital: trained.state}
+    if not algorithm.sums:
+        return Share((update.receipt,), None, (update,), states)
+    step = term(update.delta, algorithm.aggregation.coefficient(update.receipt))
+    return Share((update.receipt,), Sums(step, term(update.tensors, 1)), (), states)
+
+
+def _merged(left: Sums, right: Sums | None) -> Sums:
+    return left if right is None else Sums(*map(merge, left, right))
+
+
+def combine(algorithm: Algorithm, shares: Iterable[Share], hospitals: int) -> Aggregate:
+    """All shares of a round → one aggregate. Raises like `federated.coordinator.aggregate`."""
+    whole = joined(shares)
+    if whole.sums is None:
+        return aggregate(algorithm, whole.updates, hospitals)
+    step: Weights = algorithm.aggregation.of(whole.sums.step)
+    return Aggregate(step, whole.sums.extra.value(), len(whole.receipts), hospitals)

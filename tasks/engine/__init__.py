@@ -1,0 +1,40 @@
+"""Who computes a round: this process, or worker processes beside it. The bits are the same.
+
+An engine trains a cohort share by share and evaluates hospitals group by group. It holds the
+hospitals' rows and no state of the federation: everything else goes in and comes out.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from federated.shares import Share
+from federated.site import Evaluated
+from federated.types import Order, Weights
+
+NAMED_TASKS = 16
+"""Up to so many hospitals each gets a Prefect task run of its own in every round."""
+
+
+class Engine(Protocol):
+    """Trains and evaluates hospitals."""
+
+    @property
+    def lanes(self) -> int:
+        """Shares that are trained at the same time."""
+
+    def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
+        """Train these hospitals; may be called from several threads at once.
+
+        Raises UpdateError, naming hospital, round and tensor, and OverflowError.
+        """
+
+    def evaluate(
+        self, number: int, weights: Weights, states: Mapping[str, Weights]
+    ) -> dict[str, Evaluated]:
+        """Counts of every hospital's model after round `number`.
+
+        Raises WardroundError, naming hospital and round.
+        """
+
+    def close(self) -> None:
+        """Give back what it holds."""

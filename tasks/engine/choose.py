@@ -1,0 +1,90 @@
+"""Which engine a job runs on, and why."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from federated.batched import unfit
+from federated.errors import ConfigError
+from federated.site import predict
+from tasks.engine import NAMED_TASKS, Engine
+from tasks.engine.arena import arena
+from tasks.engine.batched import Batched
+from tasks.engine.deal import rows_trained
+from tasks.engine.local import Local
+from tasks.engine.workers import Workers
+from tasks.job import Job, cores
+
+_HEAVY = 2e9
+"""Multiplications of a round from which worker processes save more than they cost to begin."""
+
+
+def chosen(job: Job) -> str:
+    """sequential, workers or batched.
+
+    auto takes `batched` for many hospitals with a small model, whatever the machine: it is the one
+    engine with other bits. Else `workers` where there is much to compute and more than one core.
+    Raises ConfigError for an engine that cannot run the job.
+    """
+    wanted = job.config.engine.name
+    why = unfit(next(iter(job.sites.values())))
+    if wanted == "batched" and why:
+        raise ConfigError(f"engine.name batched: {why}; choose auto, sequential or workers")
+    if wanted != "auto":
+        return wanted
+    if not why and len(job.sites) > NAMED_TASKS:
+        return "batched"
+    return "workers" if lanes(job) > 1 and work(job) > _HEAVY else "sequential"
+
+
+def lanes(job: Job) -> int:
+    """Shares at a time: `engine.workers`, or as many as there are cores and hospitals."""
+    if not job.config.run.parallel:
+        return 1
+    return min(job.config.engine.workers or cores(), len(job.sites))
+
+
+def work(job: Job) -> float:
+    """Multiplications of one round over all hospitals, forward and backward, roughly."""
+    site = next(iter(job.sites.values()))
+    row = 3.0 * multiplications(site.network, site.data.train.features[:1])
+    return row * sum(rows_trained(one) for one in job.sites.values())
+
+
+def multiplications(network: nn.Module, row: Tensor) -> int:
+    """Of linear layers and convolutions, for one row [1, …]."""
+    counted: list[int] = []
+
+    def count(module: nn.Module, _: object, output: Tensor) -> None:
+        weight: Tensor = module.weight  # type: ignore[assignment]
+        counted.append(weight[0].numel() * output[0].numel())
+
+    layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    predict(network, row)
+    for hook in hooks:
+        hook.remove()
+    return sum(counted)
+
+
+@contextmanager
+def open_engine(job: Job) -> Iterator[tuple[Job, Engine]]:
+    """The engine, and the job whose hospitals' rows lie where the engine has them."""
+    name = chosen(job)
+    rules = job.config.algorithm.rules
+    engine: Engine
+    if name == "workers":
+        rows = arena({h: site.data for h, site in job.sites.items()})
+        sites = {h: replace(site, data=rows.hospital(h)) for h, site in job.sites.items()}
+        job = replace(job, sites=sites)
+        engine = Workers.begin(job.config, job.schema, sites, rows, lanes(job))
+    elif name == "batched":
+        engine = Batched(rules, job.sites)
+    else:
+        engine = Local(rules, job.sites, lanes(job))
+    try:
+        yield job, engine
+    finally:
+        engine.close()

@@ -1,0 +1,141 @@
+"""What goes between this process and its workers: JSON on a pipe, bytes in a shared file.
+
+Weights are safetensors, counts packed as in the journal. Nothing is pickled.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
+from typing import Any
+
+from federated.errors import UpdateError, WardroundError
+from federated.shares import Share, Sums
+from federated.site import Evaluated
+from federated.types import Order, Receipt, Update, Weights
+from federated.weights import ExactSum, from_bytes, to_bytes
+from tasks.engine.shared_file import SharedFile
+from tasks.packed_counts import pack, unpack
+
+_MARK = "/"
+"""Parts a hospital's name from a tensor's; no hospital has it in its name."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """head: JSON. parts: bytes that go with it."""
+
+    head: dict[str, Any]
+    parts: Sequence[bytes] = ()
+
+
+def send(pipe: int, shared: SharedFile, message: Message) -> None:
+    """Write the parts into the shared file, and a line with the rest into the pipe."""
+    line = json.dumps(message.head | {"sizes": put(shared, message.parts)}) + "\n"
+    data = line.encode()
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def receive(line: str, shared: SharedFile) -> Message:
+    """The message of a line."""
+    head = json.loads(line)
+    return Message(head, take(shared, head.pop("sizes")))
+
+
+def put(shared: SharedFile, parts: Sequence[bytes]) -> list[int]:
+    """Write parts; their sizes."""
+    shared.write(parts)
+    return [len(part) for part in parts]
+
+
+def take(shared: SharedFile, sizes: Sequence[int]) -> list[bytes]:
+    """Copies of the parts of these sizes."""
+    ends = list(accumulate(sizes, initial=0))
+    data = shared.read(ends[-1])
+    return [data[start:end] for start, end in pairwise(ends)]
+
+
+def order_parts(order: Order) -> list[bytes]:
+    """Weights and what the server rule broadcasts."""
+    return [to_bytes(order.weights), to_bytes(order.extra)]
+
+
+def order_of(head: Mapping[str, Any], parts: Sequence[bytes]) -> Order:
+    """The order with these parts. head: round and rate."""
+    weights, extra = map(from_bytes, parts)
+    return Order(head["round"], weights, extra, head["rate"])
+
+
+def states_to(states: Mapping[str, Weights]) -> bytes:
+    """The states of several hospitals."""
+    named = {f"{h}{_MARK}{name}": t for h, own in states.items() for name, t in own.items()}
+    return to_bytes(named)
+
+
+def states_from(data: bytes, hospitals: Sequence[str]) -> dict[str, Weights]:
+    """hospital → its state."""
+    states: dict[str, Weights] = {hospital: {} for hospital in hospitals}
+    for path, tensor in from_bytes(data).items():
+        hospital, _, name = path.partition(_MARK)
+        states[hospital][name] = tensor
+    return states
+
+
+def share_to(share: Share) -> Message:
+    """A share as a message."""
+    sums = share.sums
+    head: dict[str, Any] = {
+        "receipts": [asdict(receipt) for receipt in share.receipts],
+        "coefficients": [sums.step.coefficient, sums.extra.coefficient] if sums else None,
+    }
+    tensors = [sums.step.total, sums.extra.total] if sums else []
+    tensors += [t for update in share.updates for t in (update.delta, update.tensors)]
+    return Message(head, [states_to(share.states), *map(to_bytes, tensors)])
+
+
+def share_from(message: Message) -> Share:
+    """The share of a message."""
+    receipts = tuple(Receipt(**values) for values in message.head["receipts"])
+    states = states_from(message.parts[0], [r.hospital for r in receipts])
+    tensors = [from_bytes(part) for part in message.parts[1:]]
+    if message.head["coefficients"] is not None:
+        step, extra = map(ExactSum, tensors, message.head["coefficients"])
+        return Share(receipts, Sums(step, extra), (), states)
+    updates = (
+        Update(delta=delta, tensors=more, **asdict(receipt))
+        for receipt, delta, more in zip(receipts, tensors[::2], tensors[1::2], strict=True)
+    )
+    return Share(receipts, None, tuple(updates), states)
+
+
+def evaluated_to(found: Mapping[str, Evaluated]) -> Message:
+    """Counts of several hospitals as a message."""
+    validation = {h: one.validation for h, one in found.items() if one.validation is not None}
+    return Message({}, [pack({h: one.test for h, one in found.items()}), pack(validation)])
+
+
+def evaluated_from(message: Message) -> dict[str, Evaluated]:
+    """The counts of a message."""
+    test, validation = map(unpack, message.parts)
+    return {h: Evaluated(counts, validation.get(h)) for h, counts in test.items()}
+
+
+def fault_to(error: WardroundError | OverflowError) -> Message:
+    """A fault of updates or settings as a message."""
+    where = [error.hospital, error.round, error.why] if isinstance(error, UpdateError) else []
+    return Message({"fault": type(error).__name__, "where": where, "why": str(error)})
+
+
+def raise_fault(head: Mapping[str, Any]) -> None:
+    """Raise what `fault_to` told of, if the message does."""
+    match head.get("fault"):
+        case None:
+            return
+        case "UpdateError":
+            raise UpdateError(*head["where"])
+        case "OverflowError":
+            raise OverflowError(head["why"])
+        case _:
+            raise WardroundError(head["why"])
