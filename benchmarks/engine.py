@@ -2,7 +2,7 @@
 
     python -m benchmarks.engine CASE ENGINE ROUNDS
 
-The steps of `flows/federated_training.py`, `federate`, called as plain functions; shares are trained
+The steps of `flows/federated_training.py`, `federate`, as plain functions; shares are trained
 in threads, as the flow's task runs are.
 """
 
