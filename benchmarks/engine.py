@@ -44,7 +44,9 @@ def main(arguments: Sequence[str]) -> None:
     prepare_environment(folder)
     settings = overrides(case) + ([f"engine.name={wanted}"] if wanted else [])
     job = load_job(load(folder / "params.yaml", settings), Path(folder))
-    now, times, accuracy = begin(job.config.algorithm.rules, weights_of(job.network)), [], 0.0
+    now = begin(job.config.algorithm.rules, weights_of(job.network))
+    times: list[float] = []
+    accuracy: float | None = None
     with open_engine(job) as (job, engine), ThreadPoolExecutor(engine.lanes) as pool:
         while now.round < case.rounds:
             now = _advanced(job, engine, pool, now)

@@ -89,7 +89,7 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
                 counts = {site.hospital: site.evaluate(weights, {}).test for site in sites}
             with clock("journal"):
                 standing = Standing(number, weights, state, {})
-                record = journal.commit(standing, updates, counts, {})
+                record = journal.commit(standing, [u.receipt for u in updates], counts, {})
             with clock(OUTSIDE[1]):
                 tracking.mirror(tracked, record, journal.weights_path(record.weights))
         journal.close()
