@@ -1,4 +1,4 @@
-"""The plain loop and `wardround train` on the cases, in turn, and how many times as fast it is.
+"""The plain loop, the engine alone and `wardround train`, in turn, and how much faster they are.
 
     python -m benchmarks.bench [--cases abcd] [--engines auto,workers] [--repeats 5] [--rounds N]
 
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cases import CASES, Case, shortened
+from benchmarks.engine import alone
 from benchmarks.hospitals import told
 from benchmarks.machine import machine
 from benchmarks.measure import BENCH, ROOT, Result, answered, run
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def subjects_of(case: Case, engines: Sequence[str | None]) -> list[Subject]:
-    """The plain loop, and the product with each engine."""
+    """The plain loop, and each engine, alone and in the product."""
 
     def plain() -> Result:
         command = [sys.executable, "-m", "benchmarks.raw_loop"]
@@ -54,7 +55,11 @@ def subjects_of(case: Case, engines: Sequence[str | None]) -> list[Subject]:
     def product(engine: str | None) -> Subject:
         return lambda: timed(case, engine)
 
-    return [plain, *(product(engine) for engine in engines)]
+    def engine_alone(engine: str | None) -> Subject:
+        return lambda: alone(case, engine)
+
+    both = ((engine_alone(engine), product(engine)) for engine in engines)
+    return [plain, *(subject for pair in both for subject in pair)]
 
 
 def measured(subjects: Sequence[Subject], repeats: int) -> list[list[Result]]:

@@ -51,7 +51,18 @@ CASES = {
         Case("a", hospitals=3, cohort=3, rows=600, batch=32, rounds=10, rate=0.05),
         Case("b", hospitals=100, cohort=100, rows=100, batch=20, rounds=10, rate=0.1),
         Case("c", hospitals=1000, cohort=100, rows=60, batch=20, rounds=10, rate=0.1),
-        Case("d", 4, 4, rows=180, batch=4, rounds=50, rate=0.05, steps=10, features=13),
+        Case(
+            "d",
+            hospitals=4,
+            cohort=4,
+            rows=180,
+            batch=4,
+            rounds=50,
+            rate=0.05,
+            steps=10,
+            features=13,
+            tolerance=0.08,  # of 72 test rows, each 0.014
+        ),
     )
 }
 

@@ -60,8 +60,8 @@ def one(peer: Peer, case: Case, limit: float) -> Result:
 
 def _repeat(case: Case, given: argparse.Namespace) -> list[dict[str, Any]]:
     """Every subject once: its result, or its error."""
-    plain, product = subjects_of(case, [given.engine])
-    subjects = {"plain loop": plain, "wardround": product}
+    plain, engine, product = subjects_of(case, [given.engine])
+    subjects = {"plain loop": plain, "engine alone": engine, "wardround": product}
     subjects |= {name: _subject(PEERS[name], case, given.limit) for name in given.peers.split(",")}
     found = []
     for name, subject in subjects.items():
