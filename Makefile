@@ -16,8 +16,8 @@ study: setup  ## a study, if it or what it depends on changed: make study NAME=h
 	dvc repro --quiet studies/dvc.yaml:study@$(NAME)
 	wardround compare $(NAME)
 
-test: setup  ## the whole suite
-	pytest
+test: setup  ## the whole suite, two files at a time
+	pytest -n 2 --dist loadfile
 
 lint: setup  ## style and types
 	ruff check .

@@ -19,7 +19,6 @@ from benchmarks.cases import CASES, Case, overrides, shortened
 from benchmarks.hospitals import project
 from benchmarks.measure import ROOT, Result, answered, run
 from federated.config import load
-from federated.counts import merge
 from federated.federation import Standing, advance, begin, order, select
 from federated.initial import weights_of
 from federated.shares import combine
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
         while now.round < case.rounds:
             now = _advanced(job, engine, pool, now)
             found = engine.evaluate(now.round, now.weights, now.states)
-            accuracy = merge([one.test for one in found.values()]).metrics().values["accuracy"]
+            accuracy = found.test.sum.metrics().values["accuracy"] if found.test.sum else None
             times.append(time.perf_counter())
     versions = {"torch": torch.__version__, "engine": chosen(job)}
     print(json.dumps({"times": times, "accuracy": accuracy, "versions": versions}))

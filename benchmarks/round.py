@@ -57,6 +57,7 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
     from tasks import tracking
     from tasks.job import load_job
     from tasks.journal import Journal
+    from tasks.packed_counts import pack
 
     job = load_job(load(Path("params.yaml"), overrides), Path.cwd())
     rules = job.config.algorithm.rules
@@ -89,7 +90,8 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
                 counts = {site.hospital: site.evaluate(weights, {}).test for site in sites}
             with clock("journal"):
                 standing = Standing(number, weights, state, {})
-                record = journal.commit(standing, [u.receipt for u in updates], counts, {})
+                receipts = [u.receipt for u in updates]
+                record = journal.commit(standing, receipts, pack(counts), pack({}))
             with clock(OUTSIDE[1]):
                 tracking.log_rounds(tracked, [record])
                 tracking.log_weights(tracked, number, journal.weights_path(record.weights))

@@ -19,13 +19,12 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from federated.counts import Counts
 from federated.errors import CorruptDataError, DataError, WardroundError
 from federated.federation import Standing
 from federated.types import Receipt, Weights
 from federated.weights import digest, from_bytes, to_bytes
 from tasks.files import sync_folder, write_atomic
-from tasks.packed_counts import pack
+from tasks.packed_counts import Packed
 from tasks.packed_states import StateFiles, states_in
 from tasks.round_record import RoundRecord, from_row
 
@@ -101,8 +100,8 @@ class Journal:
         self,
         now: Standing,
         updates: Sequence[Receipt],
-        counts: dict[str, Counts],
-        validation: dict[str, Counts],
+        counts: Packed,
+        validation: Packed,
         *,
         tuned: bool = False,
     ) -> RoundRecord:
@@ -118,8 +117,8 @@ class Journal:
             train_loss={u.hospital: u.loss for u in updates},
             steps={u.hospital: u.steps for u in updates},
             sent={u.hospital: u.sent for u in updates},
-            packed=pack(counts),
-            packed_validation=pack(validation),
+            packed=counts.data,
+            packed_validation=validation.data,
             tuned=tuned,
             time_ms=time.time_ns() // 1_000_000,
         )

@@ -5,20 +5,19 @@ for its import. At the end everything is copied before the model is logged.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from federated.counts import merge
 from federated.errors import WardroundError
 from federated.federation import Standing
 from federated.metrics import Metrics
 from federated.results import Results
-from federated.site import Evaluated
 from federated.states import part
 from federated.types import Receipt
 from tasks.announce import description
+from tasks.engine import Evaluation
 from tasks.job import Job
 from tasks.journal import Journal
 from tasks.kept import kept
@@ -53,7 +52,7 @@ class Recorder:
         self,
         now: Standing,
         updates: Sequence[Receipt],
-        found: Mapping[str, Evaluated],
+        found: Evaluation,
         *,
         tuned: bool = False,
     ) -> Metrics:
@@ -61,11 +60,10 @@ class Recorder:
 
         Raises WardroundError if MLflow refused to begin the run.
         """
-        counts = {h: one.test for h, one in found.items()}
-        validation = {h: one.validation for h, one in found.items() if one.validation is not None}
-        self._journal.commit(now, updates, counts, validation, tuned=tuned)
+        self._journal.commit(now, updates, found.test, found.validation, tuned=tuned)
         self._outbox.announce(now.round)
-        return merge(list(counts.values())).metrics()
+        assert found.test.sum is not None, "a job has hospitals"
+        return found.test.sum.metrics()
 
     def finish(self, found: Results, folder: Path) -> None:
         """Baselines, report files and the final model; once, even if killed in between.

@@ -16,9 +16,9 @@ from federated.algorithm import Algorithm
 from federated.baselines import Baseline, train_alone, train_plain, train_pooled
 from federated.errors import UpdateError, WardroundError
 from federated.shares import Share, combine
-from federated.site import Evaluated, LocalSite, Site
+from federated.site import LocalSite, Site
 from federated.types import Aggregate, Order, Weights
-from tasks.engine import Engine
+from tasks.engine import Engine, Evaluation
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def aggregate(
 @task(task_run_name="evaluate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
 def evaluate(
     number: int, engine: Engine, weights: Weights, states: Mapping[str, Weights]
-) -> dict[str, Evaluated]:
+) -> Evaluation:
     """Test and validation counts of every hospital's model."""
     return engine.evaluate(number, weights, states)
 

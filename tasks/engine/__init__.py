@@ -5,14 +5,36 @@ hospitals' rows and no state of the federation: everything else goes in and come
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from federated.shares import Share
 from federated.site import Evaluated
 from federated.types import Order, Weights
+from tasks.packed_counts import Packed, pack, together
 
 NAMED_TASKS = 16
 """Up to so many hospitals each gets a Prefect task run of its own in every round."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts of all hospitals over test rows, and over validation rows where they keep any."""
+
+    test: Packed
+    validation: Packed
+
+
+def packed(found: Mapping[str, Evaluated]) -> Evaluation:
+    """The evaluation of some hospitals."""
+    chosen = {h: one.validation for h, one in found.items() if one.validation is not None}
+    return Evaluation(pack({h: one.test for h, one in found.items()}), pack(chosen))
+
+
+def joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """One of several, in their order."""
+    test = together([part.test for part in parts])
+    return Evaluation(test, together([part.validation for part in parts]))
 
 
 class Engine(Protocol):
@@ -28,9 +50,7 @@ class Engine(Protocol):
         Raises UpdateError, naming hospital, round and tensor, and OverflowError.
         """
 
-    def evaluate(
-        self, number: int, weights: Weights, states: Mapping[str, Weights]
-    ) -> dict[str, Evaluated]:
+    def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
         """Counts of every hospital's model after round `number`.
 
         Raises WardroundError, naming hospital and round.

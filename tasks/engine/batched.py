@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from federated.algorithm import Algorithm
 from federated.batched import Cohort, cohort
 from federated.shares import Share
-from federated.site import Evaluated, LocalSite
+from federated.site import LocalSite
 from federated.types import Order, Weights
+from tasks.engine import Evaluation
 from tasks.engine.local import Local
 
 
@@ -26,9 +27,7 @@ class Batched:
             self._last = (names, cohort([self.sites[h] for h in names]))
         return self._last[1].train(order)
 
-    def evaluate(
-        self, number: int, weights: Weights, states: Mapping[str, Weights]
-    ) -> dict[str, Evaluated]:
+    def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
         """See `tasks.engine.Engine`."""
         return Local(self.algorithm, self.sites, self.lanes).evaluate(number, weights, states)
 

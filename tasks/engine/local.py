@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from federated.algorithm import Algorithm
 from federated.evaluation import evaluate_group, groups
 from federated.shares import Share, train_share
-from federated.site import Evaluated, LocalSite
+from federated.site import LocalSite
 from federated.types import Order, Weights
+from tasks.engine import Evaluation, joined, packed
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,10 @@ class Local:
         """See `tasks.engine.Engine`."""
         return train_share(self.algorithm, (self.sites[h] for h in cohort), order, states)
 
-    def evaluate(
-        self, number: int, weights: Weights, states: Mapping[str, Weights]
-    ) -> dict[str, Evaluated]:
+    def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
         """See `tasks.engine.Engine`."""
-        found: dict[str, Evaluated] = {}
-        for group in groups(list(self.sites.values())):
-            found |= evaluate_group(group, number, weights, states)
-        return found
+        all_ = groups(list(self.sites.values()))
+        return joined([packed(evaluate_group(one, number, weights, states)) for one in all_])
 
     def close(self) -> None:
         """Holds nothing."""

@@ -12,11 +12,11 @@ from typing import Any
 
 from federated.errors import UpdateError, WardroundError
 from federated.shares import Share, Sums
-from federated.site import Evaluated
 from federated.types import Order, Receipt, Update, Weights
 from federated.weights import ExactSum, from_bytes, to_bytes
+from tasks.engine import Evaluation
 from tasks.engine.shared_file import SharedFile
-from tasks.packed_counts import pack, unpack
+from tasks.packed_counts import Packed, pack, unpack
 
 _MARK = "/"
 """Parts a hospital's name from a tensor's; no hospital has it in its name."""
@@ -110,16 +110,19 @@ def share_from(message: Message) -> Share:
     return Share(receipts, None, tuple(updates), states)
 
 
-def evaluated_to(found: Mapping[str, Evaluated]) -> Message:
-    """Counts of several hospitals as a message."""
-    validation = {h: one.validation for h, one in found.items() if one.validation is not None}
-    return Message({}, [pack({h: one.test for h, one in found.items()}), pack(validation)])
+def evaluations_to(found: Sequence[Evaluation]) -> Message:
+    """The evaluations of some groups as a message."""
+    both = [packed for one in found for packed in (one.test, one.validation)]
+    sums = [b"" if packed.sum is None else pack({"": packed.sum}).data for packed in both]
+    return Message({}, [*(packed.data for packed in both), *sums])
 
 
-def evaluated_from(message: Message) -> dict[str, Evaluated]:
-    """The counts of a message."""
-    test, validation = map(unpack, message.parts)
-    return {h: Evaluated(counts, validation.get(h)) for h, counts in test.items()}
+def evaluations_from(message: Message) -> list[Evaluation]:
+    """The evaluations of a message."""
+    half = len(message.parts) // 2
+    sums = [unpack(data).get("") for data in message.parts[half:]]
+    both = [Packed(data, found) for data, found in zip(message.parts[:half], sums, strict=True)]
+    return [Evaluation(*pair) for pair in zip(both[::2], both[1::2], strict=True)]
 
 
 def fault_to(error: WardroundError | OverflowError) -> Message:

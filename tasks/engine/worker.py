@@ -22,9 +22,9 @@ from federated.objectives import objective_of
 from federated.preprocessing import input_shape
 from federated.schema import parse_schema
 from federated.shares import train_share
-from federated.site import Evaluated, LocalSite
+from federated.site import LocalSite
 from federated.weights import from_bytes
-from tasks.engine import wire
+from tasks.engine import packed, wire
 from tasks.engine.arena import Arena
 from tasks.engine.shared_file import SharedFile
 from tasks.engine.wire import Message
@@ -87,11 +87,10 @@ class Worker:
             sites = [self.sites[h] for group in hospitals for h in group]
             order = wire.order_of(asked.head, board)
             return wire.share_to(train_share(self.algorithm, sites, order, states))
-        weights, found = from_bytes(board[0]), dict[str, Evaluated]()
-        for group in hospitals:
-            sites = [self.sites[h] for h in group]
-            found |= evaluate_group(sites, asked.head["round"], weights, states)
-        return wire.evaluated_to(found)
+        weights, number = from_bytes(board[0]), asked.head["round"]
+        groups = ([self.sites[h] for h in group] for group in hospitals)
+        found = [packed(evaluate_group(group, number, weights, states)) for group in groups]
+        return wire.evaluations_to(found)
 
 
 if __name__ == "__main__":

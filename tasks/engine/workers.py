@@ -22,10 +22,10 @@ from federated.errors import WardroundError
 from federated.evaluation import groups
 from federated.schema import ImageSchema, TableSchema
 from federated.shares import Share
-from federated.site import Evaluated, LocalSite
+from federated.site import LocalSite
 from federated.types import Order, Weights
 from federated.weights import to_bytes
-from tasks.engine import wire
+from tasks.engine import Evaluation, joined, wire
 from tasks.engine.arena import Arena
 from tasks.engine.deal import deal
 from tasks.engine.shared_file import SharedFile
@@ -123,24 +123,24 @@ class Workers:
             asked = Message(head | {"board": sizes}, [wire.states_to(mine)])
             return wire.share_from(worker.ask(asked))
 
-    def evaluate(
-        self, number: int, weights: Weights, states: Mapping[str, Weights]
-    ) -> dict[str, Evaluated]:
+    def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
         """See `tasks.engine.Engine`."""
         sizes = self._broadcast(weights, lambda: [to_bytes(weights)])
         named = [[site.hospital for site in group] for group in groups([*self._sites.values()])]
         rows = [sum(len(self._sites[h].data.test) for h in group) for group in named]
 
-        def one(share: list[list[str]]) -> dict[str, Evaluated]:
-            mine = {h: states[h] for group in share for h in group if h in states}
-            head = {"verb": "evaluate", "hospitals": share, "round": number, "board": sizes}
+        def one(share: list[int]) -> list[Evaluation]:
+            mine = {h: states[h] for i in share for h in named[i] if h in states}
+            asked = [named[i] for i in share]
+            head = {"verb": "evaluate", "hospitals": asked, "round": number, "board": sizes}
             with self._worker() as worker:
-                return wire.evaluated_from(worker.ask(Message(head, [wire.states_to(mine)])))
+                return wire.evaluations_from(worker.ask(Message(head, [wire.states_to(mine)])))
 
-        shares = deal(named, rows, self.lanes)
+        shares = deal(range(len(named)), rows, self.lanes)
         with ThreadPoolExecutor(len(shares)) as threads:
-            found = {h: e for part in threads.map(one, shares) for h, e in part.items()}
-        return {hospital: found[hospital] for hospital in self._sites}
+            answers = zip(shares, threads.map(one, shares), strict=True)
+            found = {i: e for share, own in answers for i, e in zip(share, own, strict=True)}
+        return joined([found[i] for i in range(len(named))])
 
     def close(self) -> None:
         """End the processes and free the memory."""

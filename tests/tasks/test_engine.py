@@ -10,19 +10,20 @@ import torch
 import yaml
 
 from federated.config import Config, load
+from federated.counts import merge
 from federated.errors import ConfigError, UpdateError, WardroundError
 from federated.federation import Standing, advance, begin, order, select
 from federated.initial import weights_of
 from federated.shares import combine
-from federated.site import Evaluated
 from federated.types import Order
-from tasks.engine import Engine
+from tasks.engine import Engine, Evaluation
 from tasks.engine.arena import arena
 from tasks.engine.choose import chosen, multiplications, open_engine
 from tasks.engine.deal import cut, deal, who
 from tasks.engine.shared_file import SharedFile
 from tasks.engine.workers import Workers
 from tasks.job import Job, load_job
+from tasks.packed_counts import unpack
 from tests.conftest import ROOT, SMALL, merged
 
 
@@ -85,7 +86,7 @@ def test_rows_in_the_arena_are_the_rows(trial: Trial) -> None:
             assert torch.equal(getattr(shared, part).targets, getattr(held, part).targets)
 
 
-def rounds(job: Job, engine: Engine, count: int) -> tuple[Standing, dict[str, Evaluated]]:
+def rounds(job: Job, engine: Engine, count: int) -> tuple[Standing, Evaluation]:
     rules = job.config.algorithm.rules
     now = begin(rules, weights_of(job.network))
     for _ in range(count):
@@ -109,13 +110,10 @@ def test_workers_and_threads_give_the_same_bits(trial: Trial, name: str) -> None
     assert list(one.states) == list(two.states)
     for hospital, state in one.states.items():
         assert all(torch.equal(t, two.states[hospital][k]) for k, t in state.items())
-    assert list(counts) == list(others)
-    for hospital, evaluated in counts.items():
-        other = others[hospital]
-        assert evaluated.test.metrics() == other.test.metrics()
-        assert evaluated.validation is not None
-        assert other.validation is not None
-        assert evaluated.validation.metrics() == other.validation.metrics()
+    assert (counts.test.data, counts.validation.data) == (others.test.data, others.validation.data)
+    for packed in (counts.test, counts.validation):
+        assert packed.sum is not None
+        assert packed.sum.metrics() == merge([*unpack(packed.data).values()]).metrics()
 
 
 def test_a_workers_fault_is_raised_here_by_name(trial: Trial) -> None:
@@ -126,7 +124,8 @@ def test_a_workers_fault_is_raised_here_by_name(trial: Trial) -> None:
             engine.train(["hospital-2"], given, {})
         again = trial.job("engine.name=workers").sites  # the process lives on
         assert list(held.sites) == list(again)
-        assert engine.evaluate(0, given.weights, {}).keys() == held.sites.keys()
+        found = engine.evaluate(0, given.weights, {}).test
+        assert unpack(found.data).keys() == held.sites.keys()
 
 
 def test_a_killed_worker_is_told(trial: Trial) -> None:

@@ -16,6 +16,7 @@ from federated.errors import CorruptDataError, DataError, WardroundError
 from federated.federation import Standing
 from federated.types import Update, Weights
 from tasks.journal import Journal, open_journal
+from tasks.packed_counts import pack
 from tasks.round_record import RoundRecord
 from tests.conftest import ROOT
 from tests.federated.make import count
@@ -34,7 +35,7 @@ def commit(journal: Journal, number: int) -> RoundRecord:
     update = Update("north", number, {}, examples=9, steps=7, loss=0.1 + number, sent=40)
     states = {"north": {"local/w": torch.tensor([3.0])}, "south": {}}
     standing = Standing(number, weights(number), {}, states)
-    return journal.commit(standing, [update] if number else [], counts, {})
+    return journal.commit(standing, [update] if number else [], pack(counts), pack({}))
 
 
 def plain(records: list[RoundRecord]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from federated.config import RunConfig, parse
 from federated.errors import ConfigError, WardroundError
 from federated.federation import Standing
 from tasks.journal import Journal
+from tasks.packed_counts import pack
 from tasks.retention import Retention, copied_at_once, copied_at_the_end
 from tests.conftest import ROOT, merged
 from tests.federated.make import count
@@ -29,7 +30,7 @@ def commit(journal: Journal, number: int) -> None:
     value = LOGITS[number]
     counts = {"a": count(torch.tensor([[value], [-value]]), torch.tensor([1, 0]), 2, 10, 5)}
     weights, own = {"w": torch.tensor([float(number)])}, {"a": {"s": torch.tensor([number + 0.5])}}
-    journal.commit(Standing(number, weights, {}, own), [], counts, counts)
+    journal.commit(Standing(number, weights, {}, own), [], pack(counts), pack(counts))
 
 
 def left(journal: Journal) -> tuple[list[int], list[int]]:
