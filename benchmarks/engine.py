@@ -61,7 +61,7 @@ def _advanced(job: Job, engine: Engine, pool: ThreadPoolExecutor, now: Standing)
     rules, settings = job.config.algorithm.rules, job.config.run
     cohort = select(rules, job.sites, now, settings.seed)
     given = order(rules, now, settings.rounds)
-    parts = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine.lanes)
+    parts = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine)
     shares = list(pool.map(lambda part: engine.train(part, given, now.states), parts))
     states = {hospital: own for share in shares for hospital, own in share.states.items()}
     return advance(rules, now, states, combine(rules, shares, len(job.sites)))

@@ -115,7 +115,7 @@ def train_each(
     progress: TrainingProgress,
 ) -> list[Share]:
     """One task run per hospital, or per share of many, side by side or not: the same bytes."""
-    shares = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine.lanes)
+    shares = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine)
     common = unseen(given), unseen(now.states)
     calls = [
         (who(part, number, len(shares)), given.round, unseen(engine), unseen(part), *common)

@@ -13,7 +13,7 @@ from federated.site import Evaluated
 from federated.types import Order, Weights
 from tasks.packed_counts import Packed, pack, together
 
-NAMED_TASKS = 16
+FEW = 16
 """Up to so many hospitals each gets a Prefect task run of its own in every round."""
 
 
@@ -43,6 +43,10 @@ class Engine(Protocol):
     @property
     def lanes(self) -> int:
         """Shares that are trained at the same time."""
+
+    @property
+    def apart(self) -> int:
+        """Up to so many hospitals each is a share, and a Prefect task run, of its own."""
 
     def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
         """Train these hospitals; may be called from several threads at once.

@@ -19,6 +19,7 @@ class Batched:
     algorithm: Algorithm
     sites: Mapping[str, LocalSite]
     lanes: int = 1
+    apart: int = 0
     _last: tuple[Sequence[str], Cohort] | None = field(default=None, init=False)
 
     def train(self, names: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:

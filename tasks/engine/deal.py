@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from federated.site import LocalSite
-from tasks.engine import NAMED_TASKS
+from tasks.engine import Engine
 
 T = TypeVar("T")
 
@@ -23,11 +23,11 @@ def deal(items: Sequence[T], costs: Sequence[float], lanes: int) -> list[list[T]
     return [[items[i] for i in sorted(share)] for share in shares]
 
 
-def cut(cohort: Sequence[str], costs: Sequence[float], lanes: int) -> list[list[str]]:
+def cut(cohort: Sequence[str], costs: Sequence[float], engine: Engine) -> list[list[str]]:
     """The shares of a round: each hospital alone while they are few, else one share a lane."""
-    if len(cohort) <= NAMED_TASKS:
+    if len(cohort) <= engine.apart:
         return [[hospital] for hospital in cohort]
-    return deal(cohort, costs, lanes)
+    return deal(cohort, costs, engine.lanes)
 
 
 def who(share: Sequence[str], number: int, shares: int) -> str:

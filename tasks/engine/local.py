@@ -8,7 +8,7 @@ from federated.evaluation import evaluate_group, groups
 from federated.shares import Share, train_share
 from federated.site import LocalSite
 from federated.types import Order, Weights
-from tasks.engine import Evaluation, joined, packed
+from tasks.engine import FEW, Evaluation, joined, packed
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Local:
     algorithm: Algorithm
     sites: Mapping[str, LocalSite]
     lanes: int
+    apart: int = FEW
 
     def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
         """See `tasks.engine.Engine`."""

@@ -25,7 +25,7 @@ from federated.shares import Share
 from federated.site import LocalSite
 from federated.types import Order, Weights
 from federated.weights import to_bytes
-from tasks.engine import Evaluation, joined, wire
+from tasks.engine import FEW, Evaluation, joined, wire
 from tasks.engine.arena import Arena
 from tasks.engine.deal import deal
 from tasks.engine.shared_file import SharedFile
@@ -77,7 +77,7 @@ class Workers:
     """The engine over worker processes; `begin` makes one."""
 
     def __init__(self, sites: Mapping[str, LocalSite], rows: Arena, lanes: int) -> None:
-        self.lanes = lanes
+        self.lanes, self.apart = lanes, FEW
         self._sites, self._rows = sites, rows
         self._board, self._first = SharedFile.create(), SharedFile.create()
         self._written: tuple[object, list[int]] = (None, [])

@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from federated.algorithm import compose
 from federated.config import Config, load
 from federated.counts import merge
 from federated.errors import ConfigError, UpdateError, WardroundError
@@ -18,8 +19,10 @@ from federated.shares import combine
 from federated.types import Order
 from tasks.engine import Engine, Evaluation
 from tasks.engine.arena import arena
+from tasks.engine.batched import Batched
 from tasks.engine.choose import chosen, multiplications, open_engine
 from tasks.engine.deal import cut, deal, who
+from tasks.engine.local import Local
 from tasks.engine.shared_file import SharedFile
 from tasks.engine.workers import Workers
 from tasks.job import Job, load_job
@@ -35,12 +38,14 @@ def test_deal_gives_the_costliest_first() -> None:
 
 def test_few_hospitals_are_shares_of_their_own() -> None:
     few = [f"h{i}" for i in range(16)]
-    assert cut(few, [1] * 16, 2) == [[h] for h in few]
+    two = Local(compose("fedavg", {}), {}, lanes=2)
+    assert cut(few, [1] * 16, two) == [[h] for h in few]
     many = [*few, "h16"]
-    halves = cut(many, [1] * 17, 2)
+    halves = cut(many, [1] * 17, two)
     assert sorted(map(len, halves)) == [8, 9]
     assert who(halves[0], 1, 2) == "9 hospitals, share 1 of 2"
     assert who(["south"], 1, 3) == "south"
+    assert cut(few, [1] * 16, Batched(compose("fedavg", {}), {})) == [few]
 
 
 def test_a_shared_file_grows_and_has_no_name() -> None:
