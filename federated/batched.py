@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from federated.checks import check_update
-from federated.local._descent import batches
 from federated.local.sgd import Sgd
 from federated.objectives.classification import Classification
 from federated.seeds import generator
@@ -110,16 +109,16 @@ class Cohort:
         rule: Sgd = self.sites[0].algorithm.local
         sizes = [len(site.data.train) for site in self.sites]
         steps = [rule.step_count(size) for size in sizes]
-        width = max(min(rule.batch_size or size, size) for size in sizes)
-        rows = torch.zeros((max(steps), len(sizes), width), dtype=torch.int64)
+        widths = [min(rule.batch_size or size, size) for size in sizes]
+        rows = torch.zeros((max(steps), len(sizes), max(widths)), dtype=torch.int64)
         share = torch.zeros(rows.shape)
         start = 0
-        for h, (site, size, count) in enumerate(zip(self.sites, sizes, steps, strict=True)):
+        for h, site in enumerate(self.sites):
             drawn = generator("local", site.seed, number, site.hospital)
-            for s, batch in enumerate(batches(size, rule.batch_size or size, count, drawn)):
-                rows[s, h, : len(batch)] = batch + start
-                share[s, h, : len(batch)] = 1 / len(batch)
-            start += size
+            places, weights = rows[: steps[h], h], share[: steps[h], h]
+            fill(places, weights, sizes[h], widths[h], drawn)
+            places += start
+            start += sizes[h]
         return Plan(rows, share, tuple(steps))
 
     def _updates(
@@ -141,6 +140,22 @@ class Cohort:
             )
             for h, site in enumerate(self.sites)
         ]
+
+
+def fill(places: Tensor, share: Tensor, rows: int, width: int, generator: torch.Generator) -> None:
+    """The batches of `federated.local._descent.batches` as rows of `places` [S, B], with 1/|batch|
+    in `share`; epoch by epoch."""
+    step = 0
+    while step < len(places):
+        drawn = torch.randperm(rows, generator=generator)
+        full = min(rows // width, len(places) - step)
+        places[step : step + full, :width] = drawn[: full * width].reshape(full, width)
+        share[step : step + full, :width] = 1 / width
+        step, rest = step + full, drawn[full * width :]
+        if step < len(places) and len(rest) > 0:
+            places[step, : len(rest)] = rest
+            share[step, : len(rest)] = 1 / len(rest)
+            step += 1
 
 
 def cohort(sites: Sequence[LocalSite]) -> Cohort:
