@@ -36,8 +36,12 @@ def main(template: Path, scratch: Path, sockets: list[int]) -> None:
     """Warm up once, then serve every socket until its other end is closed."""
     torch.set_num_threads(1)
     _warm_up(template, scratch)
+    gc.collect()  # an artifact store's idle threads end with it
+    for other in threading.enumerate():
+        if other is not threading.main_thread():
+            other.join(timeout=10)
     gc.freeze()  # the children's garbage collector leaves these pages shared
-    assert threading.active_count() == 1, "threads do not survive a fork"
+    assert threading.active_count() == 1, f"threads do not survive a fork: {threading.enumerate()}"
     servers = [_fork(_serve, number, sockets) for number in sockets]
     for number in sockets:
         os.close(number)
