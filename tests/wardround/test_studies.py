@@ -113,8 +113,11 @@ def test_a_pipe_gets_every_line_whole_and_other_columns_on_demand(
     assert "no run has the metric 'auroq'" in refused("compare", "s", "--metric", "auroq")
 
 
-def test_every_stage_of_dvc_is_a_study() -> None:
+def test_every_study_is_a_stage_of_dvc() -> None:
     stages = yaml.safe_load((ROOT / "studies/dvc.yaml").read_text())["stages"]
-    for name, own in stages["study"]["foreach"].items():
-        assert read_study(ROOT / own["file"]).name == name  # the folder of its output
-        assert (ROOT / own["data"]).exists()
+    own = stages["study"]["foreach"]
+    for name, stage in own.items():
+        assert read_study(ROOT / stage["file"]).name == name  # the folder of its output
+        assert (ROOT / stage["data"]).exists()
+    files = {f.relative_to(ROOT).as_posix() for f in (ROOT / "studies").glob("*/*.yaml")}
+    assert {stage["file"] for stage in own.values()} == files
