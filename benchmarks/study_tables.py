@@ -1,21 +1,24 @@
 """Markdown tables of finished studies, for docs/choosing.md.
 
-    python -m benchmarks.study_tables [--metric COLUMN …] reports/studies/NAME …
+    python -m benchmarks.study_tables [--metric COLUMN …] [--hospitals METRIC] FOLDER …
 
 A study with a grid gets a line a setting and columns for every point of the grid; another one its
 means, its differences to the reference, and the published figures. Prints what the folders hold.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from federated.contrast import Contrast, SeedResult, contrast, label
+from federated.significance import interval
 from federated.study import Study, variants
 from tasks.comparison import MISSING
 from tasks.contrast_table import cost_text, p_text, plus_minus, with_worst
 from tasks.published_table import beside
+from tasks.report_files import RESULTS
 from tasks.study_plan import read_plan_of
 from tasks.study_results import finished
 
@@ -28,11 +31,15 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--metric", action="append", help="a column in place of the study's")
+    parser.add_argument("--hospitals", metavar="METRIC", help="only this metric, by hospital")
     given = parser.parse_args(arguments)
     for folder in given.folders:
         study, runs = read_plan_of(folder)
         results = finished(folder, study, runs)
         print(described(study, len(results), len(runs)))
+        if given.hospitals:
+            print("", hospitals_table(folder, results, given.hospitals), sep="\n")
+            continue
         print(*tables(study, results, given.metric), sep="\n")
 
 
@@ -94,6 +101,28 @@ def published_table(study: Study, results: Sequence[SeedResult]) -> str:
     ]
     titles = ["Setting", "Figure", "Seeds", "Ours", "Published", "Difference"]
     return markdown(titles, lines, left=2)
+
+
+def hospitals_table(folder: Path, results: Sequence[SeedResult], metric: str) -> str:
+    """A line a setting: the metric at each hospital, mean ± half of its 95 % interval over seeds.
+
+    Settings whose hospitals have other names than the first's are left out.
+    """
+    values: dict[str, dict[str, list[float]]] = {}
+    for one in results:
+        file = folder / one.setting / f"seed-{one.seed}" / RESULTS
+        hospitals = json.loads(file.read_text(encoding="utf-8"))["hospitals"]
+        own = values.setdefault(one.setting, {name: [] for name in sorted(hospitals)})
+        for name, figures in hospitals.items():
+            if figures[metric] is not None:
+                own[name].append(figures[metric])
+    titles = [*next(iter(values.values()))]
+    lines = [
+        [setting, *(plus_minus(interval(v) if v else None) for v in own.values())]
+        for setting, own in values.items()
+        if [*own] == titles
+    ]
+    return markdown(["Setting", *titles], lines)
 
 
 def grid_table(study: Study, found: Contrast) -> str:

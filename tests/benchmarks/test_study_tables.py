@@ -44,6 +44,9 @@ def test_means_differences_and_published(
     assert "| b | **+0.1000, p = 0.007** |" in lines
     assert "| c | +0.0000, p = 1.000 |" in lines
     assert "p corrected for 2 comparisons (Holm)." in lines
+    by_hospital = printed(capsys, "--hospitals", "auroc", str(tmp_path / "plain"))
+    assert "| Setting | north | south |" in by_hospital
+    assert "| a | 0.610 ± 0.025 | 0.610 ± 0.025 |" in by_hospital
     assert "| b | AUROC | 3 | 0.7100 ± 0.0100 | 0.6500 ± 0.0200 | +0.0600 |" in lines
 
 
