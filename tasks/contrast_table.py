@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from textwrap import wrap
 
-from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from federated.contrast import WORST, Contrast, better, label, metrics_of, sentence
 from federated.significance import Interval
 from tasks.comparison import MISSING
+from tasks.fitted_table import Column, FittedTable
 
 _COSTS = {
     "rounds_to_target": "Rounds to\ntarget",
@@ -58,27 +59,19 @@ def with_worst(columns: Sequence[str]) -> list[str]:
     return [*columns, WORST + metrics_of(columns)[0]]
 
 
-def _means(found: Contrast, title: str) -> Table:
-    drawn = Table(
-        title=Text(title),
-        caption="Mean over seeds ± half of its 95 % confidence interval (Student's t).",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    drawn.add_column("Setting", overflow="fold")
-    drawn.add_column("Seeds", justify="right")
+def _means(found: Contrast, title: str) -> FittedTable:
     columns, costs = with_worst(found.columns), shown_costs(found)
+    seeds = {name: len(found.seeds[name]) for name in found.settings}
+    figures = [Column("Seeds", [str(n) for n in seeds.values()])]
     for column in columns:
-        drawn.add_column("\n".join(wrap(label(column), _WIDTH)), justify="right")
+        cells = [plus_minus(found.means[n].get(column)).replace(" ", "") for n in seeds]
+        figures.append(Column("\n".join(wrap(label(column), _WIDTH)), cells))
     for cost in costs:
-        drawn.add_column(_COSTS[cost], justify="right")
-    for name in found.settings:
-        own = found.means[name]
-        cells = [plus_minus(own.get(column)).replace(" ", "") for column in columns]
-        cells += [cost_text(cost, own.get(cost), len(found.seeds[name])) for cost in costs]
-        style = "bold" if name == found.reference else ""
-        drawn.add_row(Text(name, style=style), str(len(found.seeds[name])), *cells)
-    return drawn
+        cells = [cost_text(cost, found.means[name].get(cost), n) for name, n in seeds.items()]
+        figures.append(Column(_COSTS[cost], cells))
+    caption = "Mean over seeds ± half of its 95 % confidence interval (Student's t)."
+    names = Column("Setting", found.settings)
+    return FittedTable(title, caption, names, figures, frozenset({found.reference}))
 
 
 def _words(found: Contrast) -> list[RenderableType]:
@@ -86,11 +79,13 @@ def _words(found: Contrast) -> list[RenderableType]:
         return []
     head = f"Against {found.reference}, seed by seed"
     note = f"; p corrected for {found.tests} comparisons (Holm)" if found.tests > 1 else ""
-    lines: list[RenderableType] = [Text(head + note, style="italic")]
+    drawn = Table.grid(padding=(0, 2))
+    drawn.add_column(overflow="fold")
+    drawn.add_column(no_wrap=True)
     for one in found.differences:
-        p = "" if one.adjusted is None else f"  {p_text(one.adjusted)}"
-        lines.append(Text(f"  {sentence(one, found.reference)}{p}", style=_STYLES[better(one)]))
-    return lines
+        words = Text(sentence(one, found.reference), style=_STYLES[better(one)])
+        drawn.add_row(words, "" if one.adjusted is None else p_text(one.adjusted))
+    return [Text(head + note, style="italic"), Padding(drawn, (0, 0, 0, 2), expand=False)]
 
 
 def p_text(value: float) -> str:

@@ -1,5 +1,6 @@
 """`wardround`: the commands. Heavy libraries are imported by the command that needs them."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ Set = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the reports.")]
 PARAMS, OUT = Path("params.yaml"), Path("reports")
+_UNBOUNDED = 10_000  # columns
 
 
 def main() -> None:
@@ -134,7 +136,7 @@ def study(
 
     planned, failed = run(file, Path.cwd(), jobs or cores(), again=again)
     if len(failed) < len(planned.runs):
-        _print(show_study(planned.folder, None, None))
+        _print(show_study(planned.folder, None, None), whole=True)
         typer.echo(f"results: {planned.folder.relative_to(planned.project)}")
     for fault in failed:
         typer.secho(f"failed: {fault}", fg=typer.colors.RED, err=True)
@@ -148,7 +150,8 @@ def compare(
     experiment: Annotated[str | None, typer.Option(help="Where runs are named.")] = None,
     reference: Annotated[str | None, typer.Option(help="The setting to compare with.")] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="Of runs: a column to show, e.g. auroc; repeatable.")
+        list[str] | None,
+        typer.Option(help="A column to compare, e.g. auroc; repeatable."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page; default: compare.html.")] = None,
 ) -> None:
@@ -160,12 +163,12 @@ def compare(
     folder = studies.study_folder(runs[0], Path.cwd()) if len(runs) == 1 else None
     if folder is not None:
         page = out or folder / PAGE
-        _print(studies.show_study(folder, reference, page))
+        _print(studies.show_study(folder, reference, page, metric or ()), whole=True)
     else:
         page = out or Path(PAGE)
         columns = metric or ["auroc", "accuracy", "loss"]
         found = studies.tracked(runs, experiment, columns, Path.cwd())
-        _print(studies.show_runs(found, columns, reference, page))
+        _print(studies.show_runs(found, columns, reference, page), whole=True)
     typer.echo(f"page: {page}")
 
 
@@ -227,7 +230,11 @@ def _show(results: Any) -> None:
     _print(table(results))
 
 
-def _print(table: Any) -> None:
+def _print(table: Any, *, whole: bool = False) -> None:
+    """whole: in a file or a pipe, which have no width, let every line be as long as it is."""
     from rich.console import Console
 
-    Console().print(table)
+    console = Console()
+    if whole and not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _UNBOUNDED
+    console.print(table)

@@ -41,11 +41,16 @@ def run(file: Path, project: Path, jobs: int, *, again: bool) -> tuple[Plan, lis
     return planned, [f"{one.planned.run.label}: {one.error}" for one in failed]
 
 
-def show_study(folder: Path, reference: str | None, out: Path | None) -> RenderableType:
-    """Compare the finished runs of the study in `folder`; writes compare.html there or to `out`."""
+def show_study(
+    folder: Path, reference: str | None, out: Path | None, columns: Sequence[str] = ()
+) -> RenderableType:
+    """Compare the finished runs of the study in `folder`; writes compare.html there or to `out`.
+
+    columns: what is compared in place of the study's metrics.
+    """
     study, runs = read_plan_of(folder)
     results = finished(folder, study, runs)
-    found = contrast(results, study.metrics, reference or study.reference)
+    found = contrast(results, columns or study.metrics, reference or study.reference)
     missing = len(runs) - sum(len(seeds) for seeds in found.seeds.values())
     subtitle = f"{len(found.settings)} settings, {len(study.seeds)} seeds"
     subtitle += f"; {missing} runs are not finished" if missing else ""

@@ -23,4 +23,4 @@ def test_mean_deviation_and_difference_stand_side_by_side() -> None:
 
 def test_a_setting_that_has_not_run_has_dashes() -> None:
     line = next(x for x in text({"other": {"auroc": (0.5, 0.1)}}).splitlines() if "other" in x)
-    assert line.split() == ["other", "AUROC", "0", "—", "0.5000", "±", "0.1000", "—"]
+    assert line.split() == ["other", "0", "—", "0.5000", "±", "0.1000", "—"]

@@ -10,9 +10,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from federated.errors import ConfigError, WardroundError
-from federated.study import read_study
+from federated.study import Study, read_study
 from tests.conftest import ROOT, Project
 from tests.federated.test_catalogue import toy
+from tests.tasks.study_folder import write_folder
 from wardround.cli import app
 
 __all__ = ["toy"]  # the fixture: a new aggregation file
@@ -93,8 +94,30 @@ def test_compare_says_what_it_does_not_know(
     assert "no experiment 'none'" in refused("compare", "a", "--experiment", "none")
 
 
-def test_every_stage_of_dvc_is_a_study() -> None:
+def test_a_pipe_gets_every_line_whole_and_other_columns_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "a_setting_whose_name_is_longer_than_half_of_a_terminal_of_80_columns"
+    study = Study(name="s", seeds=(1, 2, 3), settings={"a": None, name: None}, metrics=("auroc",))
+    values = {"a": {1: 0.6, 2: 0.61, 3: 0.62}, name: {1: 0.7, 2: 0.72, 3: 0.71}}
+    write_folder(tmp_path / "reports/studies/s", study, values)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    lines = CliRunner().invoke(app, ["compare", "s"]).output.splitlines()
+    row = f" {name} +3 +0.710±0.025 +0.710±0.025 +2,000.0 +1.5 "
+    assert any(re.fullmatch(row, line) for line in lines)
+    assert any(f"{name}: AUROC is 0.1 higher than a's (better)" in line for line in lines)
+    other = command("compare", "s", "--metric", "worst_hospital_auroc", columns=300).output
+    assert "Against a, seed by seed" in other
+    assert "AUROC, worst hospital is 0.1 higher than a's" in other
+    assert "no run has the metric 'auroq'" in refused("compare", "s", "--metric", "auroq")
+
+
+def test_every_study_is_a_stage_of_dvc() -> None:
     stages = yaml.safe_load((ROOT / "studies/dvc.yaml").read_text())["stages"]
-    for name, own in stages["study"]["foreach"].items():
-        assert read_study(ROOT / own["file"]).name == name  # the folder of its output
-        assert (ROOT / own["data"]).exists()
+    own = stages["study"]["foreach"]
+    for name, stage in own.items():
+        assert read_study(ROOT / stage["file"]).name == name  # the folder of its output
+        assert (ROOT / stage["data"]).exists()
+    files = {f.relative_to(ROOT).as_posix() for f in (ROOT / "studies").glob("*/*.yaml")}
+    assert {stage["file"] for stage in own.values()} == files
