@@ -57,5 +57,5 @@ def test_interrupting_ends_the_workers(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 120  # they would sleep for ten minutes
     assert children() == []

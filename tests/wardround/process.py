@@ -36,7 +36,7 @@ class Running:
         """Send the signal; its exit code, once it and all its descendants have ended."""
         everyone = family(self.process.pid)
         self.process.send_signal(number)
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(timeout=180)
         others = [one for one in everyone if one.pid != self.process.pid]
         _, alive = psutil.wait_procs(others, timeout=30)
         assert not alive, [one.cmdline() for one in alive]
