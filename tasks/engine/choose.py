@@ -21,6 +21,10 @@ _HEAVY = 2e9
 """Multiplications of a round from which worker processes save more than they cost to begin."""
 
 
+_LIGHT = 1e8
+"""Multiplications of a round up to which one thread is faster than several."""
+
+
 def chosen(job: Job) -> str:
     """sequential, workers or batched.
 
@@ -40,10 +44,12 @@ def chosen(job: Job) -> str:
 
 
 def lanes(job: Job) -> int:
-    """Shares at a time: `engine.workers`, or as many as there are cores and hospitals."""
+    """Shares at a time: `engine.workers`, or one a core, or one if a round is light: what Python
+    does takes turns, and threads then cost more than they save."""
     if not job.config.run.parallel:
         return 1
-    return min(job.config.engine.workers or cores(), len(job.sites))
+    fitting = cores() if work(job) > _LIGHT or job.config.engine.name == "workers" else 1
+    return min(job.config.engine.workers or fitting, len(job.sites))
 
 
 def work(job: Job) -> float:

@@ -100,9 +100,10 @@ def test_the_same_settings_give_the_same_bytes(
 def test_threads_and_one_after_another_give_the_same_bytes(
     trained: Path, make_project: Project, train: Train
 ) -> None:
-    sequential = make_project("sequential")
+    sequential, threads = make_project("sequential"), make_project("threads")
     train(sequential, "run.parallel=false")
-    assert outputs(sequential) == outputs(trained)
+    train(threads, "engine.workers=3")
+    assert outputs(sequential) == outputs(trained) == outputs(threads)
 
 
 def test_worker_processes_give_the_same_bytes(

@@ -68,7 +68,7 @@ def outputs(
     make_project: Project, train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> Outputs:
     """Digests of what a federation writes, after a change to its sites."""
-    project = make_project(run={"rounds": ROUNDS, "baselines": []})
+    project = make_project(run={"rounds": ROUNDS, "baselines": []}, engine={"workers": 3})
     side_by_side: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(HOSPITALS))
     flow = federated_training.with_options(task_runner=side_by_side)
 

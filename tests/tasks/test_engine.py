@@ -20,7 +20,7 @@ from federated.types import Order
 from tasks.engine import Engine, Evaluation
 from tasks.engine.arena import arena
 from tasks.engine.batched import Batched
-from tasks.engine.choose import chosen, multiplications, open_engine
+from tasks.engine.choose import chosen, lanes, multiplications, open_engine
 from tasks.engine.deal import cut, deal, who
 from tasks.engine.local import Local
 from tasks.engine.shared_file import SharedFile
@@ -156,6 +156,13 @@ def test_auto_takes_workers_for_convolutions_and_batches_for_many_small_models(
     many = ["data.source={hospitals: 17, rows: 60, features: 4}"]
     assert chosen(trial.job(*many)) == "batched"
     assert chosen(trial.job(*many, "algorithm.name=scaffold")) == "sequential"
+
+
+def test_a_light_round_has_one_lane_unless_more_are_asked_for(trial: Trial) -> None:
+    assert lanes(trial.job()) == 1
+    assert lanes(trial.job("engine.workers=2")) == 2
+    assert lanes(trial.job("engine.workers=9")) == 3  # as many as hospitals
+    assert lanes(trial.job("engine.workers=2", "run.parallel=false")) == 1
 
 
 def test_multiplications_by_hand() -> None:
