@@ -245,15 +245,17 @@ def _describe(
         tracked.client.log_batch(tracked.parent, params=some)
     if hospitals and not tracked.hospitals:
         name = f"{len(hospitals)} hospitals"
-        tracked.client.log_inputs(tracked.parent, [_input(name, digest_json(dict(hospitals)))])
+        tracked.client.log_inputs(
+            tracked.parent, [_input(name, digest_json(dict(hospitals)), "sha256")]
+        )
         return
     for hospital, md5 in hospitals.items():
         tracked.client.log_inputs(tracked.hospitals[hospital], [_input(hospital, md5)])
     tracked.client.log_inputs(tracked.parent, [_input(h, md5) for h, md5 in hospitals.items()])
 
 
-def _input(name: str, digest: str) -> DatasetInput:
+def _input(name: str, digest: str, kind: str = "md5") -> DatasetInput:
     """Name and hash only: no schema profile, no sample, no row."""
-    source = json.dumps({"hospital": name, "md5": digest})
+    source = json.dumps({"hospital": name, kind: digest})
     data = Dataset(name=name, digest=digest[:32], source_type="dvc", source=source)
     return DatasetInput(data, [InputTag("mlflow.data.context", "training")])

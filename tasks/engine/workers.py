@@ -31,6 +31,8 @@ from tasks.engine.deal import deal
 from tasks.engine.shared_file import SharedFile
 from tasks.engine.wire import Message
 
+_SECONDS_TO_END = 5.0
+
 
 @dataclass(frozen=True)
 class Worker:
@@ -62,12 +64,16 @@ class Worker:
         return answer
 
     def end(self) -> None:
-        """Close its pipe, so that it ends."""
+        """Close its pipe, so that it ends; what it still computes nobody waits for."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()
-        self.process.wait()
+        try:
+            self.process.wait(timeout=_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.process.stdout.close()
         self.inbox.close()
         self.outbox.close()
@@ -78,7 +84,11 @@ class Workers:
 
     def __init__(self, sites: Mapping[str, LocalSite], rows: Arena, lanes: int) -> None:
         self.lanes, self.apart = lanes, FEW
-        self._sites, self._rows = sites, rows
+        self._rows = rows
+        parts = groups(list(sites.values()))
+        self._groups = [[site.hospital for site in group] for group in parts]
+        sizes = [sum(len(site.data.test) for site in group) for group in parts]
+        self._dealt = deal(range(len(parts)), sizes, lanes)
         self._board, self._first = SharedFile.create(), SharedFile.create()
         self._written: tuple[object, list[int]] = (None, [])
         self._idle: queue.Queue[Worker] = queue.Queue()
@@ -109,11 +119,6 @@ class Workers:
             made._idle.put(worker)
         return made
 
-    @property
-    def processes(self) -> list[int]:
-        """Their process ids."""
-        return [worker.process.pid for worker in self._workers]
-
     def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
         """See `tasks.engine.Engine`."""
         sizes = self._broadcast(order, lambda: wire.order_parts(order))
@@ -126,21 +131,18 @@ class Workers:
     def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
         """See `tasks.engine.Engine`."""
         sizes = self._broadcast(weights, lambda: [to_bytes(weights)])
-        named = [[site.hospital for site in group] for group in groups([*self._sites.values()])]
-        rows = [sum(len(self._sites[h].data.test) for h in group) for group in named]
 
         def one(share: list[int]) -> list[Evaluation]:
-            mine = {h: states[h] for i in share for h in named[i] if h in states}
-            asked = [named[i] for i in share]
+            asked = [self._groups[i] for i in share]
+            mine = {h: states[h] for group in asked for h in group if h in states}
             head = {"verb": "evaluate", "hospitals": asked, "round": number, "board": sizes}
             with self._worker() as worker:
                 return wire.evaluations_from(worker.ask(Message(head, [wire.states_to(mine)])))
 
-        shares = deal(range(len(named)), rows, self.lanes)
-        with ThreadPoolExecutor(len(shares)) as threads:
-            answers = zip(shares, threads.map(one, shares), strict=True)
+        with ThreadPoolExecutor(len(self._dealt)) as threads:
+            answers = zip(self._dealt, threads.map(one, self._dealt), strict=True)
             found = {i: e for share, own in answers for i, e in zip(share, own, strict=True)}
-        return joined([found[i] for i in range(len(named))])
+        return joined([found[i] for i in range(len(self._groups))])
 
     def close(self) -> None:
         """End the processes and free the memory."""

@@ -17,6 +17,7 @@ from federated.weights import (
     floating,
     from_bytes,
     merge,
+    stacked_sum,
     subtract,
     term,
     to_bytes,
@@ -123,3 +124,19 @@ def test_terms_are_rounded_to_the_nearest_unit() -> None:
     units = torch.tensor([0.75, -0.75, 0.25, 2.5, 3.5], dtype=torch.float64)  # halves to even
     found = term({"w": units / 2**FRACTION_BITS}, 3)
     assert found.total["w"].tolist() == [3, -3, 0, 6, 12]
+
+
+@given(st.lists(st.tuples(st.floats(-1000, 1000), st.integers(1, 500)), min_size=1, max_size=6))
+def test_a_stacked_sum_has_the_bits_of_the_exact_sum(pairs: list[tuple[float, int]]) -> None:
+    deltas = [torch.tensor([value, -value / 3], dtype=torch.float32) for value, _ in pairs]
+    counts = [count for _, count in pairs]
+    one = stacked_sum({"w": torch.stack(deltas)}, counts)
+    other = exact_sum(({"w": delta}, n) for delta, n in zip(deltas, counts, strict=True))
+    assert one.total["w"].tolist() == other.total["w"].tolist()
+    assert one.coefficient == other.coefficient == sum(counts)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2.0**26])
+def test_a_stacked_sum_refuses_by_the_tensors_name(value: float) -> None:
+    with pytest.raises(OverflowError, match="'w'"):
+        stacked_sum({"w": torch.tensor([[1.0], [value]])}, [1, 1])

@@ -189,3 +189,26 @@ def test_the_best_run_is_found_by_its_worst_hospital(trained: Path, train: Train
         order_by=["metrics.`worst_hospital/auroc` DESC"],
     )
     assert [r.info.run_name for r in best] == ["fedavg · logistic", "too slow"]
+
+
+def test_more_hospitals_than_runs_are_one_file_and_quantiles(
+    make_project: Project, train: Train
+) -> None:
+    project = make_project(run={"hospital_runs": 2, "baselines": []})
+    train(project)
+    parents, nested = runs(project)
+    (parent,) = parents
+    assert nested == []
+    (path,) = (project / "mlruns").rglob("hospitals.parquet")
+    table = pd.read_parquet(path)
+    hospitals = [f"hospital-{i}" for i in (1, 2, 3)]
+    for metric, first in (("loss", 0), ("train_loss", 1)):  # nobody trains in round 0
+        found = table[table.metric == metric].sort_values(["round", "hospital"])
+        assert found["hospital"].tolist() == hospitals * (4 - first)
+        assert sorted(set(found["round"])) == list(range(first, 4))
+    last = table[(table.metric == "loss") & (table["round"] == 3)]["value"]
+    metrics = parent.data.metrics
+    assert metrics["p50_hospital/loss"] == pytest.approx(last.median())
+    assert metrics["worst_hospital/loss"] == pytest.approx(last.max())
+    worst = parent.data.tags["wardround.worst_hospitals.auroc"]
+    assert sorted(part.split()[0] for part in worst.split(", ")) == hospitals

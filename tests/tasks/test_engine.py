@@ -1,10 +1,12 @@
 """The engines on one job: the same bits from threads and from worker processes."""
 
 import os
-import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -24,7 +26,6 @@ from tasks.engine.choose import chosen, lanes, multiplications, open_engine
 from tasks.engine.deal import cut, deal, who
 from tasks.engine.local import Local
 from tasks.engine.shared_file import SharedFile
-from tasks.engine.workers import Workers
 from tasks.job import Job, load_job
 from tasks.packed_counts import unpack
 from tests.conftest import ROOT, SMALL, merged
@@ -133,12 +134,29 @@ def test_a_workers_fault_is_raised_here_by_name(trial: Trial) -> None:
         assert unpack(found.data).keys() == held.sites.keys()
 
 
+def workers() -> list[psutil.Process]:
+    """The worker processes of this one."""
+    mine = psutil.Process().children()
+    return [one for one in mine if "tasks.engine.worker" in one.cmdline()]
+
+
+def test_the_end_does_not_wait_for_what_nobody_asks_for_any_more(trial: Trial) -> None:
+    job = trial.job("engine.name=workers", "engine.workers=1", "algorithm.local.epochs=100000")
+    given = Order(1, weights_of(job.network))
+    with ThreadPoolExecutor(1) as threads:
+        with open_engine(job) as (_, engine):
+            asked = threads.submit(engine.train, ["hospital-1"], given, {})
+            time.sleep(1)  # it is asked; its answer would take minutes
+        with pytest.raises(WardroundError, match="worker process ended"):
+            asked.result()
+    assert workers() == []
+
+
 def test_a_killed_worker_is_told(trial: Trial) -> None:
     job = trial.job("engine.name=workers", "engine.workers=1")
     with open_engine(job) as (_, engine):
-        assert isinstance(engine, Workers)
-        (process,) = engine.processes
-        os.kill(process, signal.SIGKILL)
+        (process,) = workers()
+        process.kill()
         with pytest.raises(WardroundError, match=r"worker process ended .*exit code -9"):
             engine.train(["hospital-1"], Order(1, weights_of(job.network)), {})
 
