@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
@@ -22,12 +23,19 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    temporary_settings,
+)
 
 from federated.errors import WardroundError
 from tasks.files import write_atomic
 from tasks.temporary_server import Begun
+
+if TYPE_CHECKING:
+    from prefect.server.api.server import SubprocessASGIServer
 
 _SETTLE_SECONDS = 10.0
 _NOT_STARTED = "Prefect's temporary server did not start: {}. `wardround doctor` checks why"
@@ -52,10 +60,12 @@ def prefect_server(project: Path, begun: Begun | None = None) -> Iterator[None]:
         _write_note(note, begun.process.pid)
         _await(begun)
     client = _start()
-    if (embedded := SubprocessASGIServer().server_process) is not None:
+    if begun is None and (embedded := _embedded().server_process) is not None:
         _write_note(note, embedded.pid)
     try:
-        yield
+        # heartbeats tell a lasting server's automations of dead runs, and end a second late
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield
     finally:
         _settle(client, since)
         note.unlink(missing_ok=True)
@@ -80,7 +90,14 @@ def require_server() -> None:
 
 def server_url() -> str:
     """The API within `prefect_server`, for processes that this one starts."""
-    return PREFECT_API_URL.value() or SubprocessASGIServer().api_url
+    return PREFECT_API_URL.value() or _embedded().api_url
+
+
+def _embedded() -> "SubprocessASGIServer":
+    """The server that Prefect starts itself."""
+    from prefect.server.api.server import SubprocessASGIServer  # two seconds of imports
+
+    return SubprocessASGIServer()
 
 
 def _start() -> SyncPrefectClient:

@@ -104,6 +104,11 @@ def ensure_experiment(uri: str, project: Path, name: str) -> None:
     _experiment(MlflowClient(uri), name, uri, project)
 
 
+def make_database(uri: str) -> None:
+    """Create or migrate the tables, which any first question does."""
+    MlflowClient(uri).search_experiments(max_results=1)
+
+
 def log_rounds(tracked: TrackedRun, records: Sequence[RoundRecord]) -> None:
     """Copy the metrics of finished rounds, all in few calls: of all hospitals, and of each."""
     found: dict[str, list[Metric]] = {}

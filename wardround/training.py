@@ -1,5 +1,6 @@
 """Running the training flow from the command line."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ def run_training(
     from flows.federated_training import federated_training
     from tasks.server import prefect_server
 
+    if server is not None:  # it needs some seconds more
+        _warm(params, overrides)
     with prefect_server(Path.cwd(), server):
         return federated_training(
             params=str(params),
@@ -41,3 +44,14 @@ def run_training(
             project=str(Path.cwd()),
             report=report,
         )
+
+
+def _warm(params: Path, overrides: Sequence[str]) -> None:
+    """Import what the rounds and the end need, and bring MLflow's database up to date, before
+    rounds have to share the time."""
+    importlib.import_module("torch._dynamo")  # which the export of the final model asks for
+    from federated.config import load
+    from tasks.lineage import tracking_uri
+    from tasks.mirror import warm
+
+    warm(tracking_uri(load(params, overrides).run.tracking_uri, Path.cwd()))
