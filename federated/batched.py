@@ -19,7 +19,7 @@ from federated.local.sgd import Sgd
 from federated.objectives.classification import Classification
 from federated.seeds import generator
 from federated.shares import Share, Sums
-from federated.site import NUMBER, LocalSite, shared
+from federated.site import NUMBER, LocalSite, on, shared
 from federated.types import Order, Update, Weights
 from federated.weights import ExactSum, stacked_sum
 
@@ -87,14 +87,16 @@ class Cohort:
         """One round of every hospital. Raises as `federated.shares.train_share`."""
         torch.set_num_threads(1)
         rules = self.sites[0].algorithm
-        plan = self.plan(order.round)
-        layers = spread(self.sites[0].network, order.weights, len(self.sites))
-        loss = descend(layers, self.features, self.targets, plan, rules.local.lr * order.rate)
+        plan, device = self.plan(order.round), self.features.device
+        layers = spread(self.sites[0].network, on(order.weights, device), len(self.sites))
+        there = Plan(plan.rows.to(device), plan.share.to(device), plan.steps)
+        loss = descend(layers, self.features, self.targets, there, rules.local.lr * order.rate)
         deltas = {
-            f"{layer.name}.{part}": moved - order.weights[f"{layer.name}.{part}"]
+            f"{layer.name}.{part}": moved.cpu() - order.weights[f"{layer.name}.{part}"]
             for layer in layers
             for part, moved in (("weight", layer.weight), ("bias", layer.bias))
         }
+        loss = loss.cpu()
         updates = self._updates(order, plan, deltas, loss.tolist())
         if not all(bool(torch.isfinite(t).all()) for t in (loss, *deltas.values())):
             updates = [check_update(u, shared(order.weights, frozenset())) for u in updates]

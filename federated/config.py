@@ -128,6 +128,7 @@ class RunConfig(Section):
     best_by: str
     patience: int | None = Field(ge=1)
     parallel: bool
+    device: Literal["auto", "cpu", "cuda"]
     baselines: tuple[Literal["alone", "pooled"], ...] = Field(strict=False)
     experiment: str | None = Field(min_length=1)
     name: str | None

@@ -6,7 +6,7 @@
 import copy
 import threading
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -17,7 +17,7 @@ from federated.algorithm import Algorithm
 from federated.compression import compress, size
 from federated.config import EvaluationConfig
 from federated.counts import Counts
-from federated.local import LocalTask
+from federated.local import LocalResult, LocalTask
 from federated.objectives import Objective
 from federated.seeds import generator
 from federated.types import HospitalData, Order, Split, Trained, Update, Weights
@@ -25,6 +25,7 @@ from federated.weights import floating
 
 _EVALUATION_BATCH = 1024
 NUMBER = 8  # bytes of a scalar
+CPU = torch.device("cpu")
 _LOCAL = threading.local()
 
 
@@ -65,7 +66,8 @@ class LocalSite:
     """A hospital whose rows are in this process.
 
     network: the architecture. `weights` are loaded into this thread's own copy before every use.
-    seed: the run's seed. objective: loss and counts (`federated.objectives`).
+    seed: the run's seed. objective: loss and counts (`federated.objectives`). device: where its
+    rows lie and its network computes; what comes and goes lies on the CPU.
     """
 
     data: HospitalData
@@ -74,6 +76,7 @@ class LocalSite:
     seed: int
     objective: Objective
     resolution: EvaluationConfig
+    device: torch.device = CPU
     hospital: str = field(init=False)
     own: frozenset[str] = field(init=False)
 
@@ -87,9 +90,11 @@ class LocalSite:
         One thread: a CNN's bits depend on the number of threads. The generator depends on
         (seed, round, hospital) alone, so neither order nor a restart changes a batch.
         """
-        task, personal = self._task(order, state, steps), states.part(state, "personal")
+        task = self._task(order, state, steps)
         before = self._asked(task)
+        personal = on(states.part(state, "personal"), self.device)
         result, personal = self.algorithm.personal.train(self.algorithm.local, task, personal)
+        result, personal = _returned(result), on(personal, CPU)
         drawn = generator("compression", self.seed, order.round, self.hospital)
         residual = states.part(state, "residual")
         packed = compress(self.algorithm.compression, result.delta, residual, drawn)
@@ -111,7 +116,7 @@ class LocalSite:
     def tune(self, order: Order, state: Weights) -> Weights:
         """One more round for the hospital itself, as the personal rule has it."""
         task = self._task(order, state, None)
-        own = self.algorithm.personal.tune(self.algorithm.local, task)
+        own = on(self.algorithm.personal.tune(self.algorithm.local, task), CPU)
         return state | states.join(personal=own)
 
     def evaluate(self, weights: Weights, state: Weights) -> Evaluated:
@@ -130,7 +135,7 @@ class LocalSite:
 
     def model(self, weights: Weights, state: Weights) -> nn.Module:
         """This thread's network, loaded with what the hospital evaluates."""
-        network = scratch(self.network)
+        network = scratch(self.network, self.device)
         own = states.part(state, "personal")
         network.load_state_dict(self.algorithm.personal.model(weights, own))
         return network
@@ -149,15 +154,15 @@ class LocalSite:
         if self.own:  # a whole personal model is no starting point for the shared one
             received = received | states.part(state, "personal")
         return LocalTask(
-            network=scratch(self.network),
-            weights=received,
+            network=scratch(self.network, self.device),
+            weights=on(received, self.device),
             rows=rows,
             steps=full if steps is None else min(steps, full),
             generator=generator("local", self.seed, order.round, self.hospital),
             objective=self.objective,
             rate=order.rate,
-            state=states.part(state, "local"),
-            extra=order.extra,
+            state=on(states.part(state, "local"), self.device),
+            extra=on(order.extra, self.device),
             own=self.own,
         )
 
@@ -179,17 +184,28 @@ def predict(network: nn.Module, features: Tensor) -> Tensor:
         return torch.cat([network(x) for x in torch.split(features, _EVALUATION_BATCH)])
 
 
-def scratch(network: nn.Module) -> nn.Module:
-    """This thread's own copy of a network, one for all hospitals that have it.
+def scratch(network: nn.Module, device: torch.device = CPU) -> nn.Module:
+    """This thread's own copy of a network on a device, one for all hospitals that have it.
 
     Its convolutions keep channels last, which is a third faster on a CPU.
     """
-    copies = vars(_LOCAL).setdefault("copies", weakref.WeakKeyDictionary())
-    if network not in copies:
-        own = copy.deepcopy(network)
-        copies[network] = own.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    found: nn.Module = copies[network]
+    copies = vars(_LOCAL).setdefault("copies", weakref.WeakKeyDictionary()).setdefault(network, {})
+    if device not in copies:
+        own = copy.deepcopy(network).to(device)
+        copies[device] = own.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found: nn.Module = copies[device]
     return found
+
+
+def on(weights: Weights, device: torch.device) -> Weights:
+    """The tensors on a device; those that lie there are the same."""
+    return {name: t.to(device) for name, t in weights.items()}
+
+
+def _returned(result: LocalResult) -> LocalResult:
+    """What a rule has computed, on the CPU."""
+    delta, state, tensors = (on(part, CPU) for part in (result.delta, result.state, result.tensors))
+    return replace(result, delta=delta, state=state, tensors=tensors)
 
 
 def shared(weights: Weights, own: frozenset[str]) -> Weights:

@@ -3,13 +3,17 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
 from federated.batched import batches_wanted
 from federated.config import Config
 from federated.coordinator import check_size
+from federated.devices import resolve
 from federated.errors import DataError
 from federated.initial import build
 from federated.objectives import Objective, objective_of
@@ -57,7 +61,18 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """What identifies this very run."""
-        return fingerprint(self.config, self.data, self.tracking_uri, batched=self.batched)
+        return fingerprint(self.config, self.data, self.tracking_uri, self.computed)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where hospitals train. Raises ConfigError for one that is not there."""
+        return resolve(self.config.run.device)
+
+    @property
+    def computed(self) -> dict[str, Any]:
+        """What of engine and device gives other bits."""
+        elsewhere = {} if self.device.type == "cpu" else {"device": self.device.type}
+        return {"batched": self.batched} | elsewhere
 
     @property
     def batched(self) -> bool:

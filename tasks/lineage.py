@@ -10,7 +10,7 @@ from federated.weights import digest_json
 
 _NO_EFFECT_ON_WEIGHTS = {
     *("parallel", "name", "tracking_uri", "registered_model", "experiment"),
-    *("log_every", "keep_weights", "hospital_runs"),
+    *("log_every", "keep_weights", "hospital_runs", "device"),
 }
 
 
@@ -19,16 +19,19 @@ def tracking_uri(configured: str | None, project: Path) -> str:
     return configured or f"sqlite:///{(project / 'mlruns' / 'mlflow.db').resolve()}"
 
 
-def config_digest(config: Config, *, batched: bool) -> str:
-    """SHA-256 of every setting that can change a number; of the engines only `batched` does."""
+def config_digest(config: Config, computed: Mapping[str, Any]) -> str:
+    """SHA-256 of every setting that can change a number. computed: what of engine and device does
+    (of the engines `batched`, of the devices CUDA)."""
     values = config.model_dump(mode="json")
     run = {k: v for k, v in values["run"].items() if k not in _NO_EFFECT_ON_WEIGHTS}
-    return digest_json(values | {"run": run, "engine": {"batched": batched}})
+    return digest_json(values | {"run": run, "engine": dict(computed)})
 
 
-def fingerprint(config: Config, data: Mapping[str, str], rounds_into: str, *, batched: bool) -> str:
+def fingerprint(
+    config: Config, data: Mapping[str, str], rounds_into: str, computed: Mapping[str, Any]
+) -> str:
     """SHA-256 of configuration, data (hospital → md5), version and where the run is tracked."""
-    own = [config_digest(config, batched=batched), dict(data), version("wardround"), rounds_into]
+    own = [config_digest(config, computed), dict(data), version("wardround"), rounds_into]
     return digest_json([*own, config.experiment, config.run.name])
 
 

@@ -128,7 +128,7 @@ def _facts(job: Job, rounds: list[RoundRecord], last: RoundRecord) -> RunFacts:
         },
         steps=sum(sum(r.steps.values()) for r in rounds),
         data=dict(job.data),
-        config=config_digest(config, batched=job.batched),
+        config=config_digest(config, job.computed),
     )
 
 

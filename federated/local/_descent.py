@@ -55,8 +55,9 @@ def descend(
     rows = task.rows
     weights = task.objective.row_weights(rows.targets) if balanced else None
     tensors = [p for _, p in parameters]
-    total = torch.zeros((), dtype=torch.float64)
-    for batch in batches(len(rows), size or len(rows), steps, task.generator):
+    total = torch.zeros((), dtype=torch.float64, device=rows.targets.device)
+    for drawn in batches(len(rows), size or len(rows), steps, task.generator):
+        batch = drawn.to(rows.features.device)
         outputs = task.network(rows.features[batch])
         own = None if weights is None else weights[batch]
         value = task.objective.loss(outputs, rows.targets[batch], own)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from federated.batched import unfit
+from federated.devices import placed, prepare
 from federated.errors import ConfigError
 from federated.site import predict
 from tasks.engine import Engine
@@ -21,6 +22,8 @@ _HEAVY = 2e9
 """Multiplications of a round from which worker processes save more than they cost to begin."""
 
 
+_STREAMS = 4
+
 _LIGHT = 1e8
 """Multiplications of a round up to which one thread is faster than several."""
 
@@ -30,7 +33,7 @@ def chosen(job: Job) -> str:
 
     auto takes `batched` for many hospitals with a small model, whatever the machine: it is the one
     engine with other bits. Else `workers` where there is much to compute and more than one core.
-    Raises ConfigError for an engine that cannot run the job.
+    On CUDA it never takes `workers`. Raises ConfigError for an engine that cannot run the job.
     """
     wanted = job.config.engine.name
     why = unfit(next(iter(job.sites.values())))
@@ -38,16 +41,22 @@ def chosen(job: Job) -> str:
         raise ConfigError(f"engine.name batched: {why}; choose auto, sequential or workers")
     if job.batched:
         return "batched"
-    if wanted != "auto":
-        return wanted
+    if job.device.type == "cuda" and wanted == "workers":
+        raise ConfigError(
+            "engine.name workers is for the CPU: set run.device cpu, or engine.name auto"
+        )
+    if wanted != "auto" or job.device.type == "cuda":
+        return "sequential" if wanted == "auto" else wanted
     return "workers" if lanes(job) > 1 and work(job) > _HEAVY else "sequential"
 
 
 def lanes(job: Job) -> int:
     """Shares at a time: `engine.workers`, or one a core, or one if a round is light: what Python
-    does takes turns, and threads then cost more than they save."""
+    does takes turns, and threads then cost more than they save. On CUDA a lane is a stream."""
     if not job.config.run.parallel:
         return 1
+    if job.device.type == "cuda":
+        return min(job.config.engine.workers or _STREAMS, len(job.sites))
     fitting = cores() if work(job) > _LIGHT or job.config.engine.name == "workers" else 1
     return min(job.config.engine.workers or fitting, len(job.sites))
 
@@ -79,6 +88,9 @@ def multiplications(network: nn.Module, row: Tensor) -> int:
 def open_engine(job: Job) -> Iterator[tuple[Job, Engine]]:
     """The engine, and the job whose hospitals' rows lie where the engine has them."""
     name = chosen(job)
+    prepare(job.device)
+    if job.device.type != "cpu":
+        job = replace(job, sites=placed(job.sites, job.device))
     rules = job.config.algorithm.rules
     engine: Engine
     if name == "workers":

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from federated.algorithm import Algorithm
+from federated.devices import lane
 from federated.evaluation import evaluate_group, groups
 from federated.shares import Share, train_share
 from federated.site import LocalSite
@@ -22,7 +23,8 @@ class Local:
 
     def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
         """See `tasks.engine.Engine`."""
-        return train_share(self.algorithm, (self.sites[h] for h in cohort), order, states)
+        with lane(self.sites[cohort[0]].device):
+            return train_share(self.algorithm, (self.sites[h] for h in cohort), order, states)
 
     def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
         """See `tasks.engine.Engine`."""

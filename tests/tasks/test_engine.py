@@ -189,3 +189,16 @@ def test_multiplications_by_hand() -> None:
     )
     # 2 channels of 2×2 outputs, 9 products each; 5 outputs of 8 products
     assert multiplications(network, torch.zeros(1, 1, 4, 4)) == 2 * 4 * 9 + 5 * 8
+
+
+def test_cuda_is_another_run_and_takes_no_worker_processes(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = trial.job("model.name=mlp")
+    monkeypatch.setattr("tasks.job.resolve", lambda wanted: torch.device("cuda"))
+    there = trial.job("model.name=mlp")
+    assert there.fingerprint != here.fingerprint
+    assert there.computed == {"batched": False, "device": "cuda"}
+    assert (chosen(there), lanes(there)) == ("sequential", 3)
+    with pytest.raises(ConfigError, match="workers is for the CPU"):
+        chosen(trial.job("engine.name=workers"))
