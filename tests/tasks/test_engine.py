@@ -194,10 +194,10 @@ def test_multiplications_by_hand() -> None:
 def test_cuda_is_another_run_and_takes_no_worker_processes(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = trial.job("model.name=mlp")
+    here = trial.job("model.name=mlp").fingerprint
     monkeypatch.setattr("tasks.job.resolve", lambda wanted: torch.device("cuda"))
     there = trial.job("model.name=mlp")
-    assert there.fingerprint != here.fingerprint
+    assert there.fingerprint != here
     assert there.computed == {"batched": False, "device": "cuda"}
     assert (chosen(there), lanes(there)) == ("sequential", 3)
     with pytest.raises(ConfigError, match="workers is for the CPU"):
