@@ -38,8 +38,14 @@ def calibration_bins(confidence: Floats, hit: NDArray[np.bool_], bins: int) -> I
 
 
 def over_groups(rule: Callable[[Ints, Ints], float | None], scores: Ints) -> float | None:
-    """The mean of rule(neg [B], pos [B]) over the groups [K', 2, B] for which it is defined."""
-    values = [v for neg, pos in scores if (v := rule(neg, pos)) is not None]
+    """The mean of rule(neg, pos) over the groups [K', 2, B] for which it is defined.
+
+    A rule gets the bins that are not empty, and groups that have rows of both kinds: of many
+    hospitals with few rows that is little.
+    """
+    both = scores.sum(axis=2).all(axis=1)
+    filled = scores[both][:, :, scores.any(axis=(0, 1))]
+    values = [v for neg, pos in filled if (v := rule(neg, pos)) is not None]
     return fmean(values) if values else None
 
 

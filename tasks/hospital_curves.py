@@ -29,8 +29,8 @@ def write_curves(path: Path, records: Iterable[RoundRecord]) -> None:
 def _table(record: RoundRecord) -> pa.Table:
     lines = [
         (hospital, metric, value)
-        for hospital, counts in sorted(record.counts.items())
-        for metric, value in _values(record, hospital, defined(counts.metrics()))
+        for hospital, metrics in sorted(record.metrics().hospitals.items())
+        for metric, value in _values(record, hospital, defined(metrics))
     ]
     hospitals, metrics, values = zip(*lines, strict=True)
     rounds = [record.round] * len(lines)

@@ -79,7 +79,7 @@ class Mirror:
             raise CorruptDataError(f"round {record.round}: {source}: no such file")
 
     def _name_the_worst(self, last: RoundRecord) -> None:
-        found = {h: c.metrics() for h, c in last.counts.items()}
+        found = last.metrics().hospitals
         headline = self._job.objective.reading.headline
         names = ", ".join(f"{h} {value:.3f}" for h, value in worst(found, headline))
         tracking.tag_run(self.tracked, f"wardround.worst_hospitals.{headline.name}", names)

@@ -49,12 +49,14 @@ def round_rows(rounds: list[RoundRecord]) -> list[RoundRow]:
     """Every round's metrics, over all hospitals and at each."""
     rows = []
     for record in rounds:
-        overall = merge(list(record.counts.values())).metrics()
+        found = record.metrics()
         sent = sum(record.sent.values()) if record.sent else None
-        rows.append(results.round_row(record.round, ALL, mean_loss(record), sent, overall))
-        for hospital, counts in sorted(record.counts.items()):
+        rows.append(
+            results.round_row(record.round, ALL, mean_loss(record), sent, found.total.metrics())
+        )
+        for hospital, own in sorted(found.hospitals.items()):
             loss, sent = record.train_loss.get(hospital), record.sent.get(hospital)
-            rows.append(results.round_row(record.round, hospital, loss, sent, counts.metrics()))
+            rows.append(results.round_row(record.round, hospital, loss, sent, own))
     return rows
 
 

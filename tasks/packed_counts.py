@@ -7,7 +7,7 @@ only the cells that are not 0: how far each lies behind the one before it, and i
 import json
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -45,14 +45,20 @@ def together(parts: Sequence[Packed]) -> Packed:
 
 def unpack(data: bytes) -> dict[str, Counts]:
     """Counts by hospital. Raises DataError where they contradict themselves."""
-    found: dict[str, Counts] = {}
+    return {hospital: counts for group in groups(data) for hospital, counts in group.items()}
+
+
+def groups(data: bytes) -> Iterator[dict[str, Counts]]:
+    """Counts by hospital, of the hospitals that were packed together: some megabytes at a time.
+
+    Raises DataError where they contradict themselves.
+    """
     start = 0
     while start < len(data):
         (size,) = _HEAD.unpack_from(data, start)
         start += _HEAD.size
-        found |= _unframed(zlib.decompress(data[start : start + size]))
+        yield _unframed(zlib.decompress(data[start : start + size]))
         start += size
-    return found
 
 
 def _frame(counts: Mapping[str, Counts]) -> bytes:

@@ -3,10 +3,19 @@
 import json
 from dataclasses import dataclass, fields
 
-from federated.counts import Counts
-from tasks.packed_counts import unpack
+from federated.counts import Counts, merge
+from federated.metrics import Metrics
+from tasks.packed_counts import groups, unpack
 
 _PACKED = ("packed", "packed_validation")
+
+
+@dataclass(frozen=True)
+class RoundMetrics:
+    """Over test rows: every hospital's metrics, and the counts of all hospitals together."""
+
+    hospitals: dict[str, Metrics]
+    total: Counts
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,15 @@ class RoundRecord:
     def counts(self) -> dict[str, Counts]:
         """Counts over test rows, by hospital; unpacked at every call."""
         return unpack(self.packed)
+
+    def metrics(self) -> RoundMetrics:
+        """Worked out group by group: a thousand hospitals' counts are never all in memory."""
+        hospitals: dict[str, Metrics] = {}
+        totals = []
+        for group in groups(self.packed):
+            hospitals |= {hospital: counts.metrics() for hospital, counts in group.items()}
+            totals.append(merge(list(group.values())))
+        return RoundMetrics(hospitals, merge(totals))
 
     @property
     def validation(self) -> dict[str, Counts]:

@@ -21,7 +21,6 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
 
-from federated.counts import merge
 from federated.metrics import Summary, summary
 from federated.weights import digest_json
 from tasks.quantiles import defined, quantiles
@@ -162,19 +161,18 @@ def close_run(tracked: TrackedRun, status: str) -> None:
 
 def _of_round(tracked: TrackedRun, record: RoundRecord) -> dict[str, dict[str, float]]:
     """Run id → metrics of the round."""
-    counts = record.counts
-    per_hospital = {h: c.metrics() for h, c in counts.items()}
-    merged = merge(list(counts.values()))
-    values = {f"global/{k}": v for k, v in defined(merged.metrics())}
-    values |= _spread(summary(per_hospital, merged.reading.measures))
+    found = record.metrics()
+    per_hospital, measures = found.hospitals, found.total.reading.measures
+    values = {f"global/{k}": v for k, v in defined(found.total.metrics())}
+    values |= _spread(summary(per_hospital, measures))
     if not tracked.hospitals:
-        values |= quantiles(per_hospital, merged.reading.measures)
+        values |= quantiles(per_hospital, measures)
     if record.train_loss:
         values["train/loss"] = math.fsum(record.train_loss.values()) / len(record.train_loss)
         values["train/hospitals"] = len(record.cohort)
         values["train/steps"] = sum(record.steps.values())
         values["train/bytes_sent"] = sum(record.sent.values())
-    found = {tracked.parent: values}
+    by_run = {tracked.parent: values}
     for hospital, run_id in tracked.hospitals.items():
         if hospital not in per_hospital:
             continue
@@ -182,8 +180,8 @@ def _of_round(tracked: TrackedRun, record: RoundRecord) -> dict[str, dict[str, f
         if hospital in record.train_loss:
             own["train_loss"] = record.train_loss[hospital]
             own["bytes_sent"] = float(record.sent[hospital])
-        found[run_id] = own
-    return found
+        by_run[run_id] = own
+    return by_run
 
 
 def _metrics(values: Mapping[str, float], record: RoundRecord) -> list[Metric]:
