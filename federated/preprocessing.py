@@ -157,6 +157,7 @@ def to_data(
     hospitals: at least one, of one schema. With data.scaling `hospital` the module takes a leading
     column: the hospital's index in `hospitals`.
     """
+    torch.set_num_threads(1)  # a hospital's rows are few: several threads wait for each other
     each = fit_scaling(hospitals, data.scaling)
     encoded = [
         encode_hospital(raw, statistics, data.missing_indicators)

@@ -20,6 +20,8 @@ from federated.schema import ImageSchema, TableSchema
 
 FEWEST_PATIENTS = 5
 _LEVELS = 256
+_UNIT = 2**64  # a float of 1/255 … 1 is a whole number of 1/_UNIT
+_SHADES = [int(Fraction(k / (_LEVELS - 1)) * _UNIT) for k in range(_LEVELS)]
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,8 @@ def _columns(features: Tensor, schema: TableSchema) -> list[list[float]]:
 def _pixel_sums(pixels: Tensor) -> Sums:
     """Sums over pixels / 255 of each channel."""
     histograms = _histograms(pixels)
-    shades = [Fraction(k / (_LEVELS - 1)) for k in range(_LEVELS)]
-    exact = [sum(n * s for n, s in zip(counts, shades, strict=True)) for counts in histograms]
+    units = [sum(n * s for n, s in zip(counts, _SHADES, strict=True)) for counts in histograms]
+    exact = [Fraction(whole, _UNIT) for whole in units]
     total = [float(whole) for whole in exact]
     rest = tuple(float(whole - Fraction(t)) for whole, t in zip(exact, total, strict=True))
     return Sums(tuple(sum(counts) for counts in histograms), tuple(total), rest)
