@@ -22,9 +22,7 @@ def timed(case: Case, engine: str | None, extra: Sequence[str] = ()) -> Result:
 
     Raises SubjectError if it fails.
     """
-    folder = project(case)
-    for name in _LEFT_BEHIND:
-        shutil.rmtree(folder / name, ignore_errors=True)
+    folder = cleared(case)
     chosen = [] if engine is None else [f"engine.name={engine}"]
     settings = [*overrides(case), *chosen, *extra]
     command = [str(Path(sys.executable).with_name("wardround")), "train", "--no-report"]
@@ -44,6 +42,14 @@ def timed(case: Case, engine: str | None, extra: Sequence[str] = ()) -> Result:
         rounds=len(times),
         versions={name: version(name) for name in _PACKAGES},
     )
+
+
+def cleared(case: Case) -> Path:
+    """The case's project without anything of an earlier run."""
+    folder = project(case)
+    for name in _LEFT_BEHIND:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    return folder
 
 
 def rounds(folder: Path) -> list[float]:
