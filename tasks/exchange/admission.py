@@ -16,8 +16,8 @@ from tasks.exchange import envelope, payload
 from tasks.exchange.envelope import ORDER, UPDATE, Envelope, unseal
 from tasks.exchange.keys import PublicKey
 from tasks.exchange.messages import RATE, order_in, update_in, update_numbers
-from tasks.exchange.payload import Template
 from tasks.exchange.refusal import Check, RefusalError, shown
+from tasks.exchange.template import Template
 
 
 @dataclass(frozen=True)

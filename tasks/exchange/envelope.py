@@ -1,7 +1,7 @@
 """What is said about a payload, signed: who sends it, for which round, and what it is an answer to.
 
-On the way an envelope is 64 bytes of Ed25519 signature (RFC 8032), then canonical JSON. Signed is the
-JSON after a line that names this use and version: what a key signed elsewhere is no envelope.
+On the way an envelope is 64 bytes of Ed25519 signature (RFC 8032), then canonical JSON. Signed is
+that JSON after a line that names use and version: nothing signed elsewhere is an envelope.
 """
 
 import re

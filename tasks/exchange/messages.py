@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from federated import states
 from federated.types import Order, Update, Weights
 from federated.weights import digest, to_bytes
-from tasks.exchange import payload
 from tasks.exchange.envelope import ORDER, UPDATE, Envelope, seal
 from tasks.exchange.keys import PrivateKey
-from tasks.exchange.payload import Template
+from tasks.exchange.template import Template, template_of
 
 LOSS, RATE = "loss", "rate"
 _SCALAR = "scalar_"
@@ -38,16 +37,16 @@ class Orders:
 
 def update_template(delta: Weights, tensors: Weights) -> Template:
     """Of updates like these: the shared floating tensors, and what else the local rule sends."""
-    return payload.template(states.join(delta=delta, tensors=tensors))
+    return template_of(states.join(delta=delta, tensors=tensors))
 
 
 def order_template(weights: Weights, extra: Weights) -> Template:
     """Of orders like these. A server rule's `extra` may be empty in the first round."""
-    return payload.template(states.join(weights=weights), states.join(extra=extra))
+    return template_of(states.join(weights=weights), states.join(extra=extra))
 
 
 def of_update(update: Update, run: str, base: str, nonce: str, private: PrivateKey) -> Message:
-    """base: of the order that it answers. Raises RefusalError (form) for a name that cannot travel."""
+    """base: of the order that it answers. Raises RefusalError (form) for unfit names."""
     body = to_bytes(states.join(delta=update.delta, tensors=update.tensors))
     scalars = {f"{_SCALAR}{name}": value for name, value in update.scalars.items()}
     envelope = Envelope(
