@@ -1,7 +1,8 @@
 """JSON in one form only, so that equal values have equal bytes, and equal signatures.
 
-Keys in order, no white space, ASCII, finite numbers: what RFC 8785 asks for, for the values that
-Wardround signs (text, integers, booleans, lists, and objects of these).
+Keys in order, no white space, finite numbers: what RFC 8785 asks for, for the values that Wardround
+signs (text, integers, booleans, lists, and objects of these). Other than there, what is not ASCII
+is escaped.
 """
 
 import json
