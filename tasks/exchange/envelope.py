@@ -15,7 +15,7 @@ from tasks.exchange.keys import PrivateKey, PublicKey
 from tasks.exchange.refusal import RefusalError, shown
 
 SCHEMA = 1
-MOST = 64 * 1024  # bytes of a sealed envelope
+MOST = 16 * 1024  # bytes of a sealed envelope; parsing as many takes under 1 MiB of memory
 UPDATE, ORDER = "update", "order"
 _SIGNED = b"wardround envelope v1\n"
 _SIGNATURE = 64  # bytes

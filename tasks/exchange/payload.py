@@ -35,7 +35,7 @@ def read(data: bytes, expected: Template) -> Weights:
     """
     check_size(data, expected)
     length = _header_length(data, expected)
-    header = _header(data[PREFIX : PREFIX + length])
+    header = _header(data[PREFIX : PREFIX + length], expected)
     _check_names(header, expected)
     spans = [_span(name, entry, expected.whole[name]) for name, entry in header.items()]
     at = 0
@@ -66,7 +66,10 @@ def _header_length(data: bytes, expected: Template) -> int:
     return length
 
 
-def _header(text: bytes) -> dict[str, Any]:
+def _header(text: bytes, expected: Template) -> dict[str, Any]:
+    for mark in "{[,":  # no more objects, lists and values than are right, which take memory
+        if text.count(mark.encode()) > expected.longest_header.count(mark):
+            raise _wrong(f"the header has more {mark!r} than it needs")
     try:
         found = json.loads(text.decode("utf-8"), object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:

@@ -46,14 +46,19 @@ class Template:
         return {**self.required, **self.optional}
 
     @cached_property
-    def header_most(self) -> int:
-        """Bytes of the longest header that a writer has reason to make."""
+    def longest_header(self) -> str:
+        """None that a writer has reason to make is longer, but for 7 spaces after it."""
         end = sum(form.size for form in self.whole.values())
         header = {
             name: {"dtype": form.dtype, "shape": form.shape, "data_offsets": [end, end]}
             for name, form in self.whole.items()
         }
-        return len(json.dumps(header)) + PREFIX  # it is padded to 8
+        return json.dumps(header)
+
+    @property
+    def header_most(self) -> int:
+        """Bytes."""
+        return len(self.longest_header) + PREFIX
 
     @cached_property
     def most(self) -> int:

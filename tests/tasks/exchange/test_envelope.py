@@ -1,4 +1,4 @@
-"""An envelope is signed before it is read, strict in every field, and keeps every bit of a number."""
+"""An envelope is verified before it is read, strict in every field, and keeps every bit."""
 
 import json
 from dataclasses import replace
@@ -53,7 +53,7 @@ def test_every_bit_of_a_number_travels(numbers: dict[str, float]) -> None:
 
 
 def test_what_is_signed_elsewhere_is_no_envelope() -> None:
-    body = canonical.to_bytes(values(ENVELOPE))
+    body = seal(ENVELOPE, NORTH)[64:]
     for prefix in (b"", b"wardround envelope v2\n", b"wardround audit v1\n"):
         assert refused(NORTH.sign(prefix + body) + body).check == "signature"
 
@@ -87,7 +87,7 @@ def test_unsigned_json_is_never_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parsed == [sealed[64:]]
 
 
-def test_more_than_64_kib_are_refused_before_the_signature_is_checked() -> None:
+def test_more_than_16_kib_are_refused_before_the_signature_is_checked() -> None:
     assert refused(bytes(MOST + 1)).check == "size"
     assert refused(bytes(MOST)).check == "signature"
 
@@ -203,8 +203,8 @@ def test_every_field_and_no_other(field: str) -> None:
         canonical.to_bytes(values()).replace(b'"round":3', b'"round":2,"round":3'),
         canonical.to_bytes(values()).replace(b'"round":3', b'"round":3.0'),
         canonical.to_bytes(values()).replace(b'"round":3', b'"round":NaN'),
-        b"[" * 60_000,
-        b'{"base":' * 7_000,
+        b"[" * 16_000,
+        b'{"base":' * 2_000,
         b'{"base":' + b"[" * 400 + b"]" * 400 + b"}",
     ],
     ids=lambda body: repr(body[:20]),

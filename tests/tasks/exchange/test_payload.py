@@ -196,15 +196,23 @@ def test_what_only_the_library_refuses_is_refused() -> None:
 @pytest.mark.parametrize("field", ["dtype", "shape", "data_offsets"])
 def test_deep_nesting_is_refused(field: str, depth: int) -> None:
     """A list may be shallow enough to parse and too deep to print."""
-    many = {f"{i:04}": torch.zeros(1) for i in range(1000)}
-    body, template = to_bytes(many), template_of(many)
+    spare = {f"{i:04}": torch.zeros(1) for i in range(3000)}  # room for as many brackets
+    template = template_of(TENSORS, spare)
     deep = "[" * depth + "]" * depth
-    header = header_of(body)
-    header["0000"][field] = "DEEP"
+    header = header_of(BODY)
+    header["a"][field] = "DEEP"
     text = json.dumps(header, separators=(",", ":")).replace('"DEEP"', deep).encode()
-    assert len(text) <= template.header_most
-    with pytest.raises(RefusalError, match=r"tensor '0000'|no JSON \(RecursionError\)"):
-        payload.read(file_of(text, data_of(body)), template)
+    with pytest.raises(RefusalError, match=r"tensor 'a'|no JSON \(RecursionError\)"):
+        payload.read(file_of(text, data_of(BODY)), template)
+
+
+@pytest.mark.parametrize("mark", ["{", "[", ","])
+def test_a_header_holds_no_more_values_than_are_right(mark: str) -> None:
+    most = TEMPLATE.longest_header.count(mark)
+    text = json.dumps(header_of(BODY), separators=(",", ":"))
+    for more, expected in ((0, "no JSON"), (1, f"more {mark!r} than it needs")):
+        marks = mark * (most - text.count(mark) + more)
+        assert expected in why(file_of((text + marks).encode(), data_of(BODY)))
 
 
 JSON = st.recursive(

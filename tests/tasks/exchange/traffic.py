@@ -86,20 +86,20 @@ def envelope(message: Message | None = None) -> Envelope:
     return unseal((message or sent()).sealed, NORTH.public)
 
 
-def changed(private: PrivateKey = NORTH, **fields: Any) -> Message:
-    """The message with other fields in its envelope, signed by an insider. Fields are well formed."""
-    return Message(seal(replace(envelope(), **fields), private), sent().payload)
+def changed(private: PrivateKey = NORTH, message: Message | None = None, **fields: Any) -> Message:
+    """A message with other well-formed fields in its envelope, signed by an insider."""
+    message = message or sent()
+    return Message(seal(replace(envelope(message), **fields), private), message.payload)
 
 
-def with_payload(body: bytes, private: PrivateKey = NORTH) -> Message:
-    """The message with another payload, whose digest an insider signed."""
-    return Message(seal(replace(envelope(), payload=digest(body)), private), body)
+def with_payload(body: bytes, message: Message | None = None) -> Message:
+    """A message with another payload, whose digest an insider signed."""
+    return replace(changed(message=message, payload=digest(body)), payload=body)
 
 
-def values(source: Envelope | None = None) -> dict[str, Any]:
+def values(message: Message | None = None) -> dict[str, Any]:
     """The envelope's JSON object."""
-    sealed = seal(source or envelope(), NORTH)
-    return canonical.from_bytes(sealed[64:])
+    return canonical.from_bytes((message or sent()).sealed[64:])
 
 
 def signed(body: bytes, private: PrivateKey = NORTH) -> bytes:
@@ -107,9 +107,10 @@ def signed(body: bytes, private: PrivateKey = NORTH) -> bytes:
     return private.sign(b"wardround envelope v1\n" + body) + body
 
 
-def with_values(private: PrivateKey = NORTH, **fields: Any) -> Message:
-    """The message with any JSON values in its envelope, signed by an insider."""
-    return Message(signed(canonical.to_bytes(values() | fields), private), sent().payload)
+def with_values(message: Message | None = None, **fields: Any) -> Message:
+    """A message with any JSON values in its envelope, signed by an insider."""
+    message = message or sent()
+    return Message(signed(canonical.to_bytes(values(message) | fields)), message.payload)
 
 
 def header_of(body: bytes) -> dict[str, Any]:
