@@ -94,18 +94,13 @@ def seal(envelope: Envelope, private: PrivateKey) -> bytes:
     return private.sign(_SIGNED + body) + body
 
 
-def check_size(sealed: bytes) -> None:
-    """Raises RefusalError (size)."""
-    if len(sealed) > MOST:
-        raise RefusalError("size", f"envelope of {len(sealed)} bytes, at most {MOST} are right")
-
-
 def unseal(sealed: bytes, public: PublicKey) -> Envelope:
     """The envelope that the holder of the private key signed; nothing unsigned is parsed.
 
     Raises RefusalError: size, signature or form.
     """
-    check_size(sealed)
+    if len(sealed) > MOST:
+        raise RefusalError("size", f"envelope of {len(sealed)} bytes, at most {MOST} are right")
     signature, body = sealed[:_SIGNATURE], sealed[_SIGNATURE:]
     if not public.verifies(signature, _SIGNED + body):
         raise RefusalError("signature", f"not signed with the key of {public.text}")
