@@ -108,6 +108,14 @@ def test_a_header_longer_than_right_is_refused(length: int) -> None:
     assert found.startswith(f"header of {length} bytes, at most")
 
 
+def test_a_header_is_padded_so_far_and_no_further() -> None:
+    text = json.dumps(header_of(BODY)).encode()
+    most = TEMPLATE.header_most
+    assert payload.read(file_of(text.ljust(most), data_of(BODY)), TEMPLATE).keys() == {"a", "n"}
+    longer = why(file_of(text.ljust(most + 1), data_of(BODY)))
+    assert longer == f"header of {most + 1} bytes, at most {most} are right"
+
+
 def entry(**fields: Any) -> Callable[[Header], Header]:
     """The header with other fields of `a`."""
     return lambda header: {**header, "a": {**header["a"], **fields}}
@@ -131,6 +139,8 @@ def entry(**fields: Any) -> Callable[[Header], Header]:
         (entry(shape=[2**62]), "tensor 'a' has not the shape [2]"),
         (entry(shape=[2.0]), "tensor 'a': shape and data_offsets are integers"),
         (entry(shape="2"), "tensor 'a': shape and data_offsets are integers"),
+        (entry(shape=2), "tensor 'a': shape and data_offsets are integers"),
+        (entry(shape={}), "tensor 'a': shape and data_offsets are integers"),
         (entry(data_offsets=[8, 12]), "tensor 'a' has not the 8 bytes of its shape"),
         (entry(data_offsets=[8]), "tensor 'a' has not the 8 bytes of its shape"),
         (entry(data_offsets=[8, 16, 16]), "tensor 'a' has not the 8 bytes of its shape"),
