@@ -1,0 +1,134 @@
+"""What is said about a payload, signed: who sends it, for which round, and what it is an answer to.
+
+On the way an envelope is 64 bytes of Ed25519 signature (RFC 8032), then canonical JSON. Signed is
+that JSON after a line that names use and version: nothing signed elsewhere is an envelope.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from tasks.exchange import canonical
+from tasks.exchange.keys import PrivateKey, PublicKey
+from tasks.exchange.refusal import RefusalError, shown
+
+SCHEMA = 1
+MOST = 16 * 1024  # bytes of a sealed envelope; parsing as many takes under 1 MiB of memory
+UPDATE, ORDER = "update", "order"
+_SIGNED = b"wardround envelope v1\n"
+_SIGNATURE = 64  # bytes
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_TEXTS = {
+    "kind": re.compile(f"{UPDATE}|{ORDER}"),
+    "run": _NAME,
+    "hospital": _NAME,
+    "base": re.compile("[0-9a-f]{64}"),
+    "payload": re.compile("[0-9a-f]{64}"),
+    "nonce": re.compile("[0-9a-f]{32}"),
+}
+_COUNT = 2**53 - 1  # what every JSON reader holds exactly
+_WHOLES = {
+    "round": (1, 2**31 - 1),
+    "examples": (0, _COUNT),
+    "steps": (0, _COUNT),
+    "sent": (0, _COUNT),
+}
+_NUMBER = re.compile("[a-z][a-z0-9_]{0,63}")
+_NUMBERS = 64
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One message's. Raises RefusalError (form) for a field that is malformed, and names it.
+
+    kind: `update`, from a hospital, or `order`, to one. hospital: whose, or for whom. base: SHA-256
+    of the global weights that the round begins with; payload: of the payload's bytes. examples,
+    steps, sent: as `Update`'s, in an order 0. numbers: the loss and scalars, or the order's rate;
+    NaN and infinity travel too, to be refused by name.
+    """
+
+    kind: str
+    run: str
+    round: int
+    hospital: str
+    base: str
+    payload: str
+    nonce: str
+    examples: int = 0
+    steps: int = 0
+    sent: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, pattern in _TEXTS.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or not pattern.fullmatch(value):
+                raise RefusalError("form", f"{name} is {shown(value)}, not {pattern.pattern}")
+        for name, (low, high) in _WHOLES.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise RefusalError(
+                    "form", f"{name} is {shown(value)}, not a whole number from {low} up"
+                )
+        for name in self.numbers:
+            if not _NUMBER.fullmatch(name):
+                raise RefusalError("form", f"{shown(name)} is no name of a number")
+        if len(self.numbers) > _NUMBERS:
+            raise RefusalError("form", f"{len(self.numbers)} numbers, at most {_NUMBERS} are right")
+
+
+_FIELDS = {f.name for f in fields(Envelope)}
+
+
+def new_nonce() -> str:
+    """128 bits that were never used before, as 32 hexadecimal digits."""
+    return secrets.token_hex(16)
+
+
+def seal(envelope: Envelope, private: PrivateKey) -> bytes:
+    """Signature and JSON. Numbers are written in hexadecimal, which loses no bit of them."""
+    numbers = {name: float(value).hex() for name, value in envelope.numbers.items()}
+    body = canonical.to_bytes(asdict(envelope) | {"schema": SCHEMA, "numbers": numbers})
+    return private.sign(_SIGNED + body) + body
+
+
+def unseal(sealed: bytes, public: PublicKey) -> Envelope:
+    """The envelope that the holder of the private key signed; nothing unsigned is parsed.
+
+    Raises RefusalError: size, signature or form.
+    """
+    if len(sealed) > MOST:
+        raise RefusalError("size", f"envelope of {len(sealed)} bytes, at most {MOST} are right")
+    signature, body = sealed[:_SIGNATURE], sealed[_SIGNATURE:]
+    if not public.verifies(signature, _SIGNED + body):
+        raise RefusalError("signature", f"not signed with the key of {public.text}")
+    try:
+        values = canonical.from_bytes(body)
+    except canonical.FormError as error:
+        raise RefusalError("form", str(error)) from error
+    schema = values.pop("schema", None)
+    if type(schema) is not int or schema != SCHEMA:
+        why = f"schema version {shown(schema)} is not known here, only {SCHEMA}"
+        raise RefusalError("form", f"{why}: both sides need the same version of wardround")
+    if values.keys() != _FIELDS:
+        odd = sorted(values.keys() ^ _FIELDS)
+        raise RefusalError("form", f"field {shown(odd[0])} is missing, or not known")
+    return Envelope(**values | {"numbers": _numbers(values["numbers"])})
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    if not isinstance(values, dict):
+        raise RefusalError("form", f"numbers is {shown(values)}, not an object")
+    return {name: _number(name, text) for name, text in values.items()}
+
+
+def _number(name: str, text: Any) -> float:
+    try:
+        value = float.fromhex(text)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RefusalError("form", f"number {shown(name)} is {shown(text)}") from error
+    if value.hex() != text:
+        raise RefusalError("form", f"number {shown(name)} is {shown(text)}, not {value.hex()}")
+    return value
