@@ -19,7 +19,18 @@ class Section(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as in YAML 1.2 and in every scientist's hand."""
+    """YAML in which 1e-3 is a number, as in YAML 1.2 and in every scientist's hand, and in which
+    a key stands once: of two, plain YAML would quietly take the second."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                what = f"the key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, what, key.start_mark)
+            seen.add(key.value)
+        return node
 
 
 _Loader.add_implicit_resolver(
@@ -73,6 +84,8 @@ def _keys(root: type[BaseModel], path: Sequence[str]) -> list[str]:
     """The valid keys of the section at `path`."""
     section = root
     for part in path:
+        if part not in section.model_fields:
+            continue  # a key of a mapping of sections
         kind = section.model_fields[part].annotation
         for one in get_args(kind) or (kind,):
             if isinstance(one, type) and issubclass(one, BaseModel):

@@ -149,6 +149,7 @@ def test_the_file_itself_is_missing_or_not_readable(tmp_path: Path) -> None:
         load(tmp_path)
     for text, why in (
         ("run: [1", "not valid YAML"),
+        ("run: {seed: 1}\nrun: {seed: 2}", "the key 'run' stands twice"),
         ("- run", "expected sections"),
         ("", "expected sections"),
     ):

@@ -1,0 +1,87 @@
+"""roster.yaml: the hospitals that the coordinator admits, each with its key and its largest count.
+
+The file is the coordinator's own. A hospital that is not in it is not heard.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from federated.errors import ConfigError
+from federated.sections import Section, explain, read_sections
+from tasks.exchange.fields import HospitalName, Key, given_name
+from tasks.exchange.keys import PublicKey
+from tasks.files import sync_folder, write_atomic
+
+ROSTER = Path("roster.yaml")
+_MOST = 2**53 - 1  # the largest whole number that every JSON reader holds exactly
+_HEAD = """\
+# The hospitals that may take part. Written by `wardround roster add`, which keeps no comments.
+# key: checks what the hospital signs. max_examples: training rows that an update may claim at most.
+"""
+
+
+class Member(Section):
+    """One hospital. added: the day it was entered or last replaced."""
+
+    key: Key
+    max_examples: int = Field(ge=1, le=_MOST)
+    added: date
+
+
+class Roster(Section):
+    """All of roster.yaml: name → hospital, in the order in which they were entered."""
+
+    hospitals: dict[HospitalName, Member]
+
+    @model_validator(mode="after")
+    def _has_a_key_for_each(self) -> Self:
+        """One key under two names would let one hospital speak for two."""
+        owner: dict[PublicKey, str] = {}
+        for name, member in self.hospitals.items():
+            if member.key in owner:
+                raise ValueError(f"hospitals {owner[member.key]!r} and {name!r} have the same key")
+            owner[member.key] = name
+        return self
+
+
+def read_roster(path: Path) -> Roster:
+    """Raises ConfigError naming file, hospital and field."""
+    absent = "; enter a hospital with `wardround roster add`"
+    raw = read_sections(path, "hospitals: and a name under it", absent)
+    try:
+        return Roster.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}:\n{explain(error, Roster)}") from None
+
+
+def add(roster: Roster, name: str, member: Member, *, replace: bool = False) -> Roster:
+    """The roster with one more hospital at its end, or with its entry replaced where it stands.
+
+    Raises ConfigError for a name that is known already, unless `replace`, and always for a key
+    that another hospital has.
+    """
+    known = roster.hospitals.get(given_name(name))
+    if known is not None and not replace:
+        raise ConfigError(
+            f"hospital {name!r} is in the roster since {known.added}, with key {known.key.text}; "
+            "--replace enters the new key and count in its place"
+        )
+    for other, one in roster.hospitals.items():
+        if one.key == member.key and other != name:
+            raise ConfigError(
+                f"hospital {name!r}: its key is that of {other!r} already; each hospital has a "
+                f"key of its own, made by `wardround site init` (was {other!r} renamed? remove it "
+                "from the file first)"
+            )
+    return Roster(hospitals={**roster.hospitals, name: member})
+
+
+def write_roster(path: Path, roster: Roster) -> None:
+    """Write the whole file or leave it as it was; on the disk when this returns."""
+    text = yaml.safe_dump(roster.model_dump(), sort_keys=False, width=200)
+    write_atomic(path, (_HEAD + text).encode(), durable=True)
+    sync_folder(path.parent)
