@@ -11,7 +11,7 @@ import json
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from benchmarks.scale import OUT as SCALE_FILE
 Row = dict[str, Any]
 mpl.rcParams["svg.hashsalt"] = "wardround"
 _NO_DATE = {"Date": None}
+_OURS, _THEIRS = "#4c78a8", "#9a9a9a"
+_CUT = 4
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -124,13 +126,27 @@ def peers_plot(results: Sequence[Row], path: Path) -> None:
             for (case, subject), own in groups.items()
             if case == name
         }
-        order = sorted(median, key=median.__getitem__, reverse=True)
-        bars = panel.barh(order, [median[subject] for subject in order], color="#4c78a8")
-        panel.bar_label(bars, fmt="%.3g", padding=3)
+        _bars(panel, median)
         panel.set_title(CASES[name].title, loc="left")
-        panel.set_xscale("log")
     panels[-1].set_xlabel("seconds of a steady round")
     figure.savefig(path, format="svg", metadata=_NO_DATE)
+
+
+def _bars(panel: Any, seconds: Mapping[str, float]) -> None:
+    """From zero; one that would make all others short is cut, and says so."""
+    order = sorted(seconds, key=seconds.__getitem__, reverse=True)
+    first, second = (seconds[name] for name in order[:2])
+    most = 1.15 * (second if first > _CUT * second else first)
+    colors = [_OURS if name.startswith(("engine", "wardround")) else _THEIRS for name in order]
+    panel.barh(order, [min(seconds[name], most) for name in order], color=colors)
+    for row, name in enumerate(order):
+        cut = seconds[name] > most
+        end, side, color = (
+            (0.99 * most, "right", "white") if cut else (seconds[name], "left", "black")
+        )
+        text = f" {seconds[name]:.3g}{' (bar cut)' if cut else ''}"
+        panel.text(end, row, text, ha=side, va="center", color=color)
+    panel.set_xlim(0, most)
 
 
 def scale_plot(results: Sequence[Row], path: Path) -> None:
