@@ -35,7 +35,7 @@ def data(case: Case) -> Path:
     folder = project(case)
     prepare_environment(folder)
     job = load_job(load(folder / "params.yaml", overrides(case)), folder)
-    rows = [site.data for site in job.sites.values()]
+    rows = [site.data for site in job.local.values()]
     uneven = {len(own.train) for own in rows} - {case.rows}
     if uneven or len(rows) != case.hospitals:
         raise ValueError(f"case {case.name}: {len(rows)} hospitals of {uneven} training rows")

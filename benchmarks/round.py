@@ -77,7 +77,7 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
             tags={},
         )
         for number in range(1, ROUNDS + 1):
-            sites = list(job.sites.values())
+            sites = list(job.local.values())
             with clock("train"):
                 order = Order(number, weights)
                 updates = [site.train(order, {}).update for site in sites]

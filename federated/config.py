@@ -100,6 +100,28 @@ class EngineConfig(Section):
     workers: int | None = Field(ge=1)
 
 
+class FederationConfig(Section):
+    """Where hospitals are: simulated here, or each at its own site."""
+
+    mode: Literal["simulation", "deployment"]
+    exchange: str = Field(min_length=1)
+    key: str = Field(min_length=1)
+    roster: str = Field(min_length=1)
+    join_s: float = Field(gt=0)
+    deadline_s: float = Field(gt=0)
+    retries: int = Field(ge=0)
+    quorum: int | None = Field(ge=1)
+    on_missing: Literal["reweight", "stop"]
+    norm_bound: float | None = Field(gt=0)
+
+    @property
+    def effect(self) -> dict[str, Any]:
+        """What of it can change a number; nothing of it does in a simulation."""
+        if self.mode == "simulation":
+            return {}
+        return {"federation": [self.mode, self.quorum, self.on_missing, self.norm_bound]}
+
+
 class EveryRound(Section):
     """`{every: k}`: rounds 0, k, 2k, …"""
 
@@ -163,6 +185,7 @@ class Config(Section):
     algorithm: AlgorithmConfig
     evaluation: EvaluationConfig
     engine: EngineConfig
+    federation: FederationConfig
     run: RunConfig
 
     @cached_property
@@ -224,8 +247,26 @@ def parse(raw: Mapping[str, Any], where: str = "params") -> Config:
             "run.keep best, run.keep_weights best and run.patience choose by validation rows, and "
             "there are none: set data.validation_fraction above 0, for instance to 0.15"
         )
+    _check_deployment(config)
     _ = config.data.reader, config.data.partitioner, config.architecture, config.algorithm.rules
     return config
+
+
+def _check_deployment(config: Config) -> None:
+    """What a deployment cannot do: it would need more of a hospital than may leave it."""
+    if config.federation.mode == "simulation":
+        return
+    if config.algorithm.rules.names["personal"] != "shared":
+        raise ConfigError(
+            f"federation.mode deployment: algorithm.personal.name "
+            f"{config.algorithm.rules.names['personal']} is for simulations: hospitals' own models "
+            "stay at their sites, and the exported model would lack them"
+        )
+    if config.data.scaling == "hospital":
+        raise ConfigError(
+            "federation.mode deployment: data.scaling hospital is for simulations: the exported "
+            "model would need every hospital's own statistics; choose federated or off"
+        )
 
 
 def _brings_validation(data: DataConfig) -> bool:

@@ -11,7 +11,7 @@ from federated.algorithm import Algorithm
 from federated.seeds import generator
 from federated.selection import Candidates
 from federated.shares import combine, train_share
-from federated.site import LocalSite
+from federated.site import LocalSite, Site
 from federated.types import Aggregate, Order, Weights
 
 
@@ -37,13 +37,11 @@ def begin(algorithm: Algorithm, weights: Weights) -> Standing:
     return Standing(0, weights, algorithm.server.init(weights), {})
 
 
-def select(
-    algorithm: Algorithm, sites: Mapping[str, LocalSite], now: Standing, seed: int
-) -> list[str]:
+def select(algorithm: Algorithm, sites: Mapping[str, Site], now: Standing, seed: int) -> list[str]:
     """The cohort of the next round. seed: the run's."""
     candidates = Candidates(
         hospitals=tuple(sites),
-        examples={h: len(site.data.train) for h, site in sites.items()},
+        examples={h: site.rows.train for h, site in sites.items()},
         round=now.round + 1,
         seed=seed,
         loss=lambda h: sites[h].loss(now.weights, now.of(h)),

@@ -25,14 +25,24 @@ class Sums(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Missing:
+    """An update that did not come, or was refused. why: one line."""
+
+    hospital: str
+    round: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Share:
     """receipts: one a hospital. Either sums, or the updates themselves. states: the hospitals'
-    own, after the round."""
+    own, after the round. missing: of hospitals elsewhere (in a simulation all are there)."""
 
     receipts: tuple[Receipt, ...]
     sums: Sums | None
     updates: tuple[Update, ...] = ()
     states: Mapping[str, Weights] = field(default_factory=dict)
+    missing: tuple[Missing, ...] = ()
 
 
 def train_share(
@@ -50,14 +60,16 @@ def joined(parts: Iterable[Share]) -> Share:
     """One share of several. Raises OverflowError, naming the tensor."""
     receipts: list[Receipt] = []
     updates: list[Update] = []
+    missing: list[Missing] = []
     states: dict[str, Weights] = {}
     sums: Sums | None = None
     for part in parts:
         receipts += part.receipts
         updates += part.updates
+        missing += part.missing
         states |= part.states
         sums = part.sums if sums is None else _merged(sums, part.sums)
-    return Share(tuple(receipts), sums, tuple(updates), states)
+    return Share(tuple(receipts), sums, tuple(updates), states, tuple(missing))
 
 
 def _trained(algorithm: Algorithm, site: Site, order: Order, state: Weights) -> Share:

@@ -1,6 +1,7 @@
-"""A hospital as the coordinator sees it: it trains, and it evaluates. No rows come out of it.
+"""A hospital as the coordinator sees it: it trains, and no rows come out of it.
 
-`LocalSite` does both here, in this process (simulation). The flow knows only `Site`.
+`LocalSite` trains here, in this process (simulation, or at the hospital itself); the coordinator of
+a deployment has `tasks.engine.sites.RemoteSite`. The flow knows only `Site`.
 """
 
 import copy
@@ -20,7 +21,7 @@ from federated.counts import Counts
 from federated.local import LocalResult, LocalTask
 from federated.objectives import Objective
 from federated.seeds import generator
-from federated.types import HospitalData, Order, Split, Trained, Update, Weights
+from federated.types import HospitalData, Order, RowCounts, Split, Trained, Update, Weights
 from federated.weights import floating
 
 _EVALUATION_BATCH = 1024
@@ -48,14 +49,16 @@ class Site(Protocol):
     def own(self) -> frozenset[str]:
         """Tensors of the model that stay with it."""
 
+    @property
+    def algorithm(self) -> Algorithm:
+        """What it follows."""
+
+    @property
+    def rows(self) -> RowCounts:
+        """How many it has."""
+
     def train(self, order: Order, state: Weights) -> Trained:
         """Train as ordered on the hospital's own training rows."""
-
-    def tune(self, order: Order, state: Weights) -> Weights:
-        """The hospital's state after training on for itself alone."""
-
-    def evaluate(self, weights: Weights, state: Weights) -> Evaluated:
-        """Mergeable counts over the hospital's own test and validation rows."""
 
     def loss(self, weights: Weights, state: Weights) -> float:
         """Mean loss over the hospital's own training rows."""
@@ -83,6 +86,12 @@ class LocalSite:
     def __post_init__(self) -> None:
         object.__setattr__(self, "hospital", self.data.hospital)
         object.__setattr__(self, "own", self.algorithm.personal.names(self.network))
+
+    @property
+    def rows(self) -> RowCounts:
+        """How many it has."""
+        data = self.data
+        return RowCounts(len(data.train), len(data.validation), len(data.test))
 
     def train(self, order: Order, state: Weights, steps: int | None = None) -> Trained:
         """One round of local training; `steps` cuts it short.

@@ -43,6 +43,15 @@ class HospitalData:
 
 
 @dataclass(frozen=True)
+class RowCounts:
+    """How many rows a hospital has of each use."""
+
+    train: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
 class Order:
     """What the coordinator sends a hospital for one round.
 

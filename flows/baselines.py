@@ -34,19 +34,24 @@ def compare(job: Job, journal: Journal) -> Comparison:
 
 
 def calls(job: Job, journal: Journal) -> dict[str, Call]:
-    """Name in the journal → the task that trains it; the longest one comes first."""
+    """Name in the journal → the task that trains it; the longest one comes first.
+
+    None where hospitals are at their own sites: baselines need rows of all of them here.
+    """
+    if job.deployed:
+        return {}
     algorithm, wanted = job.config.algorithm.rules, job.config.run.baselines
     weights = unseen(journal.load(journal.rounds()[0].weights))
     taken, rounds = steps_by_hospital(journal), job.config.run.rounds
     found: dict[str, Call] = {}
-    sites = unseen(dict(job.sites))
+    sites = unseen(job.local)
     if wanted and algorithm.robust:
         done = max(record.round for record in journal.rounds() if not record.tuned)
         found[_PLAIN] = (plain, (sites, algorithm, weights, done, job.config.run.seed))
     if _POOLED in wanted:
         found[_POOLED] = (pooled, (sites, algorithm, weights, sum(taken.values()), rounds))
     for hospital in job.hospitals if "alone" in wanted else []:
-        site, steps = unseen(job.sites[hospital]), taken.get(hospital, 0)
+        site, steps = unseen(job.local[hospital]), taken.get(hospital, 0)
         found[f"alone/{hospital}"] = (alone, (hospital, site, algorithm, weights, steps, rounds))
     return found
 

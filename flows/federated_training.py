@@ -5,15 +5,17 @@ replaceable: local × aggregation × server. One task run per hospital and round
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from federated.config import load
+from federated.config import Config, load
 from federated.federation import Standing, advance, begin, order, select
 from federated.initial import weights_of
 from federated.results import Results
@@ -29,6 +31,7 @@ from tasks.journal import Journal, open_journal
 from tasks.kept import kept, stops
 from tasks.outcome import write_results
 from tasks.progress import TrainingProgress
+from tasks.quorum import enough, require
 from tasks.record import Recorder, recorder
 from tasks.rounds import aggregate, each, evaluate, train, tune, unseen
 
@@ -63,8 +66,7 @@ def federated_training(
     """
     root = Path(project).resolve()
     config = load(root / params, overrides)
-    job = load_job(config, root)
-    with open_journal(job.place.journals, job.fingerprint) as journal:
+    with _job(config, root) as job, open_journal(job.place.journals, job.fingerprint) as journal:
         with open_engine(job) as (job, engine), recorder(job, journal) as to:
             federate(job, engine, journal, to)
             tune_each(job, engine, journal, to)
@@ -80,6 +82,16 @@ def federated_training(
     return found
 
 
+def _job(config: Config, root: Path) -> AbstractContextManager[Job]:
+    """Of hospitals here, or of those that join from their own sites."""
+    if config.federation.mode == "simulation":
+        return nullcontext(load_job(config, root))
+    from tasks.deployment import deployed  # what a simulation does not need
+
+    assert flow_run.id is not None
+    return deployed(config, root, UUID(flow_run.id))
+
+
 def federate(job: Job, engine: Engine, journal: Journal, to: Recorder) -> None:
     """Rounds of select → train each → check → aggregate → server step → evaluate → record."""
     algorithm, run = job.config.algorithm.rules, job.config.run
@@ -88,8 +100,7 @@ def federate(job: Job, engine: Engine, journal: Journal, to: Recorder) -> None:
         while now.round < run.rounds and not stops(run, journal):
             cohort = select(algorithm, job.sites, now, run.seed)
             given = order(algorithm, now, run.rounds)
-            shares = train_each(job, engine, cohort, given, now, progress)
-            whole = joined(shares)
+            whole = train_each(job, engine, cohort, given, now, progress)
             combined = aggregate(given.round, unseen(algorithm), unseen([whole]), len(job.sites))
             now = advance(algorithm, now, whole.states, combined)
             found = evaluate(now.round, unseen(engine), unseen(now.weights), unseen(now.states))
@@ -113,8 +124,31 @@ def train_each(
     given: Order,
     now: Standing,
     progress: TrainingProgress,
+) -> Share:
+    """One task run per hospital, or per share of many, side by side or not: the same bytes.
+
+    Raises WardroundError where too few hospitals answer; those at their own sites are asked again.
+    """
+    settings = job.config.federation
+    whole = joined(_asked(job, engine, cohort, given, now, progress))
+    for _ in range(settings.retries):
+        if enough(settings, cohort, whole):
+            break
+        absent = [one.hospital for one in whole.missing]
+        again = _asked(job, engine, absent, given, now, progress)
+        whole = joined([replace(whole, missing=()), *again])
+    require(settings, cohort, whole, given.round)
+    return whole
+
+
+def _asked(
+    job: Job,
+    engine: Engine,
+    cohort: Sequence[str],
+    given: Order,
+    now: Standing,
+    progress: TrainingProgress,
 ) -> list[Share]:
-    """One task run per hospital, or per share of many, side by side or not: the same bytes."""
     shares = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine)
     common = unseen(given), unseen(now.states)
     calls = [
@@ -138,9 +172,9 @@ def tune_each(job: Job, engine: Engine, journal: Journal, to: Recorder) -> None:
     number = rounds[-1].round + 1
     given = Order(number, now.weights)
     calls = [
-        (h, number, unseen(site), unseen(given), unseen(now.of(h))) for h, site in job.sites.items()
+        (h, number, unseen(site), unseen(given), unseen(now.of(h))) for h, site in job.local.items()
     ]
     answers = each(tune, calls, side_by_side=job.config.run.parallel)
-    tuned = replace(now, round=number, states=dict(zip(job.sites, answers, strict=True)))
+    tuned = replace(now, round=number, states=dict(zip(job.local, answers, strict=True)))
     found = evaluate(number, unseen(engine), unseen(tuned.weights), unseen(tuned.states))
     to.record(tuned, [], found, tuned=True)

@@ -19,8 +19,8 @@ from federated.initial import build
 from federated.objectives import Objective, objective_of
 from federated.preprocessing import Preprocess, input_shape, to_data
 from federated.records import RawHospital
-from federated.schema import ImageSchema, TableSchema
-from federated.site import LocalSite
+from federated.schema import Coverage, ImageSchema, TableSchema
+from federated.site import CPU, LocalSite, Site
 from tasks.lineage import fingerprint, tracking_uri
 from tasks.preparation import load_hospital
 from tasks.versions import locked, verified
@@ -31,22 +31,33 @@ from tasks.workspace import Workspace, ensure_data, workspace
 class Job:
     """config, and the hospitals' sites by name; data: hospital → md5 of its records.
 
-    network holds the initial weights; preprocess is what every site's rows went through.
+    coverage: what became of each hospital's raw rows. network holds the initial weights; preprocess
+    is what every site's rows went through.
     """
 
     config: Config
     place: Workspace
     schema: TableSchema | ImageSchema
-    raw: Mapping[str, RawHospital]
+    coverage: Mapping[str, Coverage]
     data: Mapping[str, str]
     preprocess: Preprocess
     network: nn.Module
-    sites: Mapping[str, LocalSite]
+    sites: Mapping[str, Site]
 
     @property
     def hospitals(self) -> list[str]:
         """Names, in order."""
         return list(self.sites)
+
+    @property
+    def deployed(self) -> bool:
+        """Are the hospitals at their own sites?"""
+        return self.config.federation.mode == "deployment"
+
+    @property
+    def local(self) -> dict[str, LocalSite]:
+        """The sites of a simulation, whose rows are here."""
+        return {h: site for h, site in self.sites.items() if isinstance(site, LocalSite)}
 
     @property
     def objective(self) -> Objective:
@@ -66,18 +77,19 @@ class Job:
     @cached_property
     def device(self) -> torch.device:
         """Where hospitals train. Raises ConfigError for one that is not there."""
-        return resolve(self.config.run.device)
+        return CPU if self.deployed else resolve(self.config.run.device)
 
     @property
     def computed(self) -> dict[str, Any]:
         """What of engine and device gives other bits."""
         elsewhere = {} if self.device.type == "cpu" else {"device": self.device.type}
-        return {"batched": self.batched} | elsewhere
+        return {"batched": self.batched} | elsewhere | self.config.federation.effect
 
     @property
     def batched(self) -> bool:
         """Are hospitals trained as one computation, which has other bits?"""
-        return batches_wanted(self.config.engine.name, list(self.sites.values()))
+        here = list(self.local.values())
+        return bool(here) and batches_wanted(self.config.engine.name, here)
 
 
 def load_job(config: Config, project: Path) -> Job:
@@ -105,7 +117,8 @@ def load_job(config: Config, project: Path) -> Job:
         for one in encoded
     }
     check_size(config.algorithm.rules, len(sites))
-    return Job(config, place, schema, raw, data, preprocess, network, sites)
+    coverage = {h: one.coverage for h, one in raw.items()}
+    return Job(config, place, schema, coverage, data, preprocess, network, sites)
 
 
 def cores() -> int:

@@ -21,9 +21,10 @@ def tracking_uri(configured: str | None, project: Path) -> str:
 
 def config_digest(config: Config, computed: Mapping[str, Any]) -> str:
     """SHA-256 of every setting that can change a number. computed: what of engine and device does
-    (of the engines `batched`, of the devices CUDA)."""
+    (of the engines `batched`, of the devices CUDA, of a deployment its quorum)."""
     values = config.model_dump(mode="json")
     run = {k: v for k, v in values["run"].items() if k not in _NO_EFFECT_ON_WEIGHTS}
+    del values["federation"]  # `computed` has what of it counts
     return digest_json(values | {"run": run, "engine": dict(computed)})
 
 

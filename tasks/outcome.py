@@ -121,11 +121,7 @@ def _facts(job: Job, rounds: list[RoundRecord], last: RoundRecord) -> RunFacts:
         scaling=config.data.scaling,
         parameters=sum(p.numel() for p in job.network.parameters()),
         examples={
-            h: results.Examples(
-                train=len(s.data.train),
-                validation=len(s.data.validation),
-                test=len(s.data.test),
-            )
+            h: results.Examples(train=s.rows.train, validation=s.rows.validation, test=s.rows.test)
             for h, s in job.sites.items()
         },
         steps=sum(sum(r.steps.values()) for r in rounds),
@@ -138,5 +134,5 @@ def _curves(job: Job, last: RoundRecord) -> results.Curves:
     return results.Curves(
         overall=merge(list(last.counts.values())).curve(),
         hospitals={h: c.curve() for h, c in sorted(last.counts.items())},
-        coverage={h: one.coverage for h, one in job.raw.items()},
+        coverage=dict(job.coverage),
     )

@@ -16,7 +16,7 @@ from federated.algorithm import Algorithm
 from federated.baselines import Baseline, train_alone, train_plain, train_pooled
 from federated.errors import UpdateError, WardroundError
 from federated.shares import Share, combine
-from federated.site import LocalSite, Site
+from federated.site import LocalSite
 from federated.types import Aggregate, Order, Weights
 from tasks.engine import Engine, Evaluation
 
@@ -64,7 +64,7 @@ def train(
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def tune(hospital: str, number: int, site: Site, order: Order, state: Weights) -> Weights:
+def tune(hospital: str, number: int, site: LocalSite, order: Order, state: Weights) -> Weights:
     """One hospital's training for itself alone; its own state after it."""
     return site.tune(order, state)
 

@@ -10,6 +10,7 @@ import typer
 
 from federated.errors import WardroundError
 from tasks.environment import hush, prepare_environment
+from wardround.sites import site
 
 app = typer.Typer(
     help="Federated learning for hospitals: no patient's record leaves its hospital.",
@@ -17,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+app.add_typer(site, name="site")
 
 Params = Annotated[Path, typer.Option("--params", help="Configuration file.")]
 Set = Annotated[

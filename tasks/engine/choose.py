@@ -15,6 +15,7 @@ from tasks.engine.arena import arena
 from tasks.engine.batched import Batched
 from tasks.engine.deal import rows_trained
 from tasks.engine.local import Local
+from tasks.engine.sites import RemoteSite, Sites
 from tasks.engine.workers import Workers
 from tasks.job import Job, cores
 
@@ -36,7 +37,7 @@ def chosen(job: Job) -> str:
     On CUDA it never takes `workers`. Raises ConfigError for an engine that cannot run the job.
     """
     wanted = job.config.engine.name
-    why = unfit(next(iter(job.sites.values())))
+    why = unfit(next(iter(job.local.values())))
     if wanted == "batched" and why:
         raise ConfigError(f"engine.name batched: {why}; choose auto, sequential or workers")
     if job.batched:
@@ -63,7 +64,7 @@ def lanes(job: Job) -> int:
 
 def work(job: Job) -> float:
     """Multiplications of one round over all hospitals, forward and backward, roughly."""
-    site = next(iter(job.sites.values()))
+    site = next(iter(job.local.values()))
     row = 3.0 * multiplications(site.network, site.data.train.features[:1])
     return row * sum(rows_trained(one) for one in job.sites.values())
 
@@ -87,21 +88,25 @@ def multiplications(network: nn.Module, row: Tensor) -> int:
 @contextmanager
 def open_engine(job: Job) -> Iterator[tuple[Job, Engine]]:
     """The engine, and the job whose hospitals' rows lie where the engine has them."""
+    rules = job.config.algorithm.rules
+    if job.deployed:
+        remote = {h: site for h, site in job.sites.items() if isinstance(site, RemoteSite)}
+        yield job, Sites(rules, remote, job.objective)
+        return
     name = chosen(job)
     prepare(job.device)
     if job.device.type != "cpu":
-        job = replace(job, sites=placed(job.sites, job.device))
-    rules = job.config.algorithm.rules
+        job = replace(job, sites=placed(job.local, job.device))
     engine: Engine
     if name == "workers":
-        rows = arena({h: site.data for h, site in job.sites.items()})
-        sites = {h: replace(site, data=rows.hospital(h)) for h, site in job.sites.items()}
+        rows = arena({h: site.data for h, site in job.local.items()})
+        sites = {h: replace(site, data=rows.hospital(h)) for h, site in job.local.items()}
         job = replace(job, sites=sites)
         engine = Workers.begin(job.config, job.schema, sites, rows, lanes(job))
     elif name == "batched":
-        engine = Batched(rules, job.sites)
+        engine = Batched(rules, job.local)
     else:
-        engine = Local(rules, job.sites, lanes(job))
+        engine = Local(rules, job.local, lanes(job))
     try:
         yield job, engine
     finally:

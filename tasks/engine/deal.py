@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Sequence
 from typing import TypeVar
 
-from federated.site import LocalSite
+from federated.site import Site
 from tasks.engine import Engine
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def who(share: Sequence[str], number: int, shares: int) -> str:
     return share[0] if len(share) == 1 else f"{len(share)} hospitals, share {number} of {shares}"
 
 
-def rows_trained(site: LocalSite) -> int:
+def rows_trained(site: Site) -> int:
     """What a hospital's round costs: the rows that it goes through."""
-    rows, rule = len(site.data.train), site.algorithm.local
+    rows, rule = site.rows.train, site.algorithm.local
     return int(rule.step_count(rows) * min(rows, getattr(rule, "batch_size", None) or rows))

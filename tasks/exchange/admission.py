@@ -13,9 +13,9 @@ import torch
 from federated.types import Order, Update, Weights
 from federated.weights import digest, floating, to_bytes
 from tasks.exchange import payload
-from tasks.exchange.envelope import ORDER, UPDATE, Envelope, unseal
+from tasks.exchange.envelope import ASKS, ORDER, UPDATE, Envelope, unseal
 from tasks.exchange.keys import PublicKey
-from tasks.exchange.messages import RATE, order_in, update_in, update_numbers
+from tasks.exchange.messages import RATE, STATE, order_in, update_in, update_numbers
 from tasks.exchange.refusal import Check, RefusalError, shown
 from tasks.exchange.template import Template
 
@@ -68,11 +68,16 @@ class Admitted:
 
 @dataclass(frozen=True)
 class Accepted:
-    """An order that may be trained. base: what the update must name as the weights it answers."""
+    """An order that may be followed. base: what the update must name as the weights it answers.
+
+    kind: one of ASKS. state: the round whose own state of the hospital counts, 0 for none.
+    """
 
     order: Order
     base: str
     nonce: str
+    kind: str = ORDER
+    state: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,18 +115,19 @@ def accept_order(sealed: bytes, body: bytes, awaited: Awaited) -> Accepted | Ref
     """The coordinator's order, at the hospital. Raises nothing, whatever the bytes."""
     try:
         found = _opened(sealed, body, awaited.key, awaited.template)
-        _check_is(found, "kind", ORDER)
+        _check_asks(found)
         _check_is(found, "hospital", awaited.hospital)
         _check_is(found, "run", awaited.run)
         _check_later(found, awaited.after)
         _check_is(found, "payload", digest(body))
-        tensors = _tensors(found, body, awaited.template, frozenset({RATE}))
+        tensors = _tensors(found, body, awaited.template, frozenset({RATE, STATE}))
         order = order_in(found, tensors)
         _check_is(found, "base", digest(to_bytes(order.weights)))
         _check_finite(found, tensors)
+        state = _state(found)
     except RefusalError as refusal:
         return Refused(awaited.hospital, None, refusal.check, refusal.why)
-    return Accepted(order, found.base, found.nonce)
+    return Accepted(order, found.base, found.nonce, found.kind, state)
 
 
 def _opened(sealed: bytes, body: bytes, key: PublicKey, template: Template) -> Envelope:
@@ -141,8 +147,22 @@ def _check_new(found: Envelope, used: Collection[str]) -> None:
         raise RefusalError("nonce", f"{found.nonce} was used before: this is a repetition")
 
 
+def _check_asks(found: Envelope) -> None:
+    if found.kind not in ASKS:
+        raise RefusalError("kind", f"kind is {shown(found.kind)}, nothing that a hospital does")
+
+
+def _state(found: Envelope) -> int:
+    """Earlier than an order's own round; at most the round that is evaluated."""
+    value, most = found.numbers[STATE], found.round - (found.kind == ORDER)
+    if value not in range(most + 1):
+        raise RefusalError("round", f"state of round {value:g} in round {found.round}")
+    return int(value)
+
+
 def _check_later(found: Envelope, after: int) -> None:
-    if found.round <= after:
+    """Nothing is trained twice; to evaluate and to tell a loss changes nothing."""
+    if found.kind == ORDER and found.round <= after:
         raise RefusalError("round", f"round is {found.round}, round {after} is done already")
 
 

@@ -16,12 +16,14 @@ from tasks.exchange.refusal import RefusalError, shown
 
 SCHEMA = 1
 MOST = 16 * 1024  # bytes of a sealed envelope; parsing as many takes under 1 MiB of memory
-UPDATE, ORDER = "update", "order"
+UPDATE, ORDER, EVALUATE, LOSS = "update", "order", "evaluate", "loss"
+ASKS = (ORDER, EVALUATE, LOSS)
+"""What the coordinator asks of a hospital: to train, to evaluate, its loss."""
 _SIGNED = b"wardround envelope v1\n"
 _SIGNATURE = 64  # bytes
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TEXTS = {
-    "kind": re.compile(f"{UPDATE}|{ORDER}"),
+    "kind": re.compile("|".join((UPDATE, *ASKS))),
     "run": _NAME,
     "hospital": _NAME,
     "base": re.compile("[0-9a-f]{64}"),
@@ -30,7 +32,7 @@ _TEXTS = {
 }
 _COUNT = 2**53 - 1  # what every JSON reader holds exactly
 _WHOLES = {
-    "round": (1, 2**31 - 1),
+    "round": (0, 2**31 - 1),
     "examples": (0, _COUNT),
     "steps": (0, _COUNT),
     "sent": (0, _COUNT),
@@ -43,9 +45,10 @@ _NUMBERS = 64
 class Envelope:
     """One message's. Raises RefusalError (form) for a field that is malformed, and names it.
 
-    kind: `update`, from a hospital, or `order`, to one. hospital: whose, or for whom. base: SHA-256
-    of the global weights that the round begins with; payload: of the payload's bytes. examples,
-    steps, sent: as `Update`'s, in an order 0. numbers: the loss and scalars, or the order's rate;
+    kind: `update`, from a hospital, or one of ASKS, to one. round: 0 for the initial model.
+    hospital: whose, or for whom. base: SHA-256 of the global weights that the round begins with;
+    payload: of the payload's bytes. examples, steps, sent: as `Update`'s, in an order 0. numbers:
+    the loss and scalars, or the order's rate and the round of the hospital's state that counts;
     NaN and infinity travel too, to be refused by name.
     """
 

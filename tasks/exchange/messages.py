@@ -14,7 +14,7 @@ from tasks.exchange.envelope import ORDER, UPDATE, Envelope, seal
 from tasks.exchange.keys import PrivateKey
 from tasks.exchange.template import Template, template_of
 
-LOSS, RATE = "loss", "rate"
+LOSS, RATE, STATE = "loss", "rate", "state"
 _SCALAR = "scalar_"
 
 
@@ -27,8 +27,17 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Body:
+    """An order's payload, the same for all. name: its SHA-256; base: of the weights' bytes."""
+
+    payload: bytes
+    name: str
+    base: str
+
+
+@dataclass(frozen=True)
 class Orders:
-    """Of one round. sealed: hospital → its envelope; base: SHA-256 of the weights' bytes."""
+    """Of one round. sealed: hospital → its envelope."""
 
     payload: bytes
     sealed: Mapping[str, bytes]
@@ -65,27 +74,42 @@ def of_update(update: Update, run: str, base: str, nonce: str, private: PrivateK
     return Message(seal(envelope, private), body)
 
 
-def of_order(order: Order, run: str, nonces: Mapping[str, str], private: PrivateKey) -> Orders:
-    """nonces: one for each hospital that is asked. Raises RefusalError (form), as `of_update`."""
-    body = to_bytes(states.join(weights=order.weights, extra=order.extra))
-    base, name = digest(to_bytes(order.weights)), digest(body)
-    sealed = {
-        hospital: seal(
-            Envelope(
-                kind=ORDER,
-                run=run,
-                round=order.round,
-                hospital=hospital,
-                base=base,
-                payload=name,
-                nonce=nonce,
-                numbers={RATE: order.rate},
-            ),
-            private,
+def body_of(order: Order) -> Body:
+    """What all hospitals of a round get."""
+    payload = to_bytes(states.join(weights=order.weights, extra=order.extra))
+    return Body(payload, digest(payload), digest(to_bytes(order.weights)))
+
+
+def of_order(
+    order: Order,
+    run: str,
+    nonces: Mapping[str, str],
+    private: PrivateKey,
+    *,
+    kind: str = ORDER,
+    kept: Mapping[str, int] | None = None,
+    body: Body | None = None,
+) -> Orders:
+    """nonces: one for each hospital that is asked. kept: round of each hospital's own state that
+    counts, 0 (none) by default. body: of this very order, if it is known.
+
+    Raises RefusalError (form), as `of_update`.
+    """
+    body = body or body_of(order)
+    sealed = {}
+    for hospital, nonce in nonces.items():
+        envelope = Envelope(
+            kind=kind,
+            run=run,
+            round=order.round,
+            hospital=hospital,
+            base=body.base,
+            payload=body.name,
+            nonce=nonce,
+            numbers={RATE: order.rate, STATE: (kept or {}).get(hospital, 0)},
         )
-        for hospital, nonce in nonces.items()
-    }
-    return Orders(body, sealed, base)
+        sealed[hospital] = seal(envelope, private)
+    return Orders(body.payload, sealed, body.base)
 
 
 def update_in(envelope: Envelope, tensors: Weights) -> Update:

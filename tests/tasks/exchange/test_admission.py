@@ -275,7 +275,7 @@ def test_the_base_that_was_signed_is_that_of_the_weights() -> None:
         kind="order",
         payload=digest(ordered().payload),
         base="0" * 64,
-        numbers={"rate": 0.1},
+        numbers={"rate": 0.1, "state": 0.0},
     )
     found = accept_order(message.sealed, ordered().payload, AWAITED)
     assert isinstance(found, Refused)

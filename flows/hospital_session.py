@@ -1,0 +1,151 @@
+"""A hospital's part in a job, as a flow run of its own next to its own data.
+
+`wardround site join` starts it when a coordinator asks: this very code as it is installed at the
+hospital, with two texts as parameters, of which the plan is signed. Run by hand:
+`python -m flows.hospital_session FLOW_RUN_ID`.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import UUID
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
+from prefect.runtime import flow_run
+
+from federated.errors import WardroundError
+from federated.site import LocalSite
+from federated.types import Order, Trained, Weights
+from tasks.environment import prepare_environment
+from tasks.exchange.admission import Refused
+from tasks.exchange.mailbox import Mailbox, Parcel, pause
+from tasks.exchange.refusal import RefusalError
+from tasks.exchange.session import Placed, Session, Voice, asked
+from tasks.exchange.sessions import FLOW
+from tasks.exchange.store import ExchangeError
+from tasks.rounds import unseen
+
+FOLDER = "WARDROUND_SITE"
+"""Environment variable: the folder of site.yaml."""
+_PATIENCE = 3600.0  # seconds for which the Prefect server may be gone
+_LOOK = 5.0  # seconds without a letter, until the session looks whether it was cancelled
+
+
+@task(
+    task_run_name="train · {hospital} · round {number:03d}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def train(hospital: str, number: int, site: LocalSite, order: Order, state: Weights) -> Trained:
+    """One round on the hospital's own rows."""
+    return site.train(order, state)
+
+
+@flow(name=FLOW, persist_result=False)
+def hospital_session(run: str, plan: str) -> None:
+    """Join the job `run` and follow its orders until it is over. plan: a signed note, in hex.
+
+    Raises WardroundError where the plan is not the coordinator's, or the data cannot be read; the
+    coordinator is told why.
+    """
+    folder = Path(os.environ.get(FOLDER, "."))
+    voice, config = asked(folder, run, bytes.fromhex(plan))
+    assert flow_run.id is not None
+    mailbox = Mailbox(UUID(flow_run.id), _PATIENCE)
+
+    def post(sent: Parcel) -> None:
+        mailbox.post(voice.coordinator, voice.site.name, sent)
+
+    with _told(voice, post):
+        session = Session.begin(folder, voice, config)
+        for old in mailbox.letters():  # of a session that was cut off: what counts comes again
+            mailbox.discard(old)
+        post(session.hello())
+        attend(session, incoming(mailbox), post)
+
+
+def attend(session: Session, parcels: Iterator[Parcel], post: Callable[[Parcel], None]) -> None:
+    """Answer the coordinator until it says that the job is over."""
+    placed: Placed | None = None
+    for sent in parcels:
+        if sent.form == "envelope" and placed is not None:
+            _follow(placed, sent, post)
+        elif sent.form == "note":
+            try:
+                note = session.voice.opened(sent)
+                if note.kind == "done":
+                    return
+                if note.kind == "mean":
+                    post(session.squares(note))
+                if note.kind == "statistics":
+                    placed = session.placed(note)
+            except RefusalError as error:
+                get_run_logger().warning("a note is refused: %s", error)
+
+
+def _follow(placed: Placed, sent: Parcel, post: Callable[[Parcel], None]) -> None:
+    """Answer an order that is right."""
+    found = placed.read(sent)
+    if isinstance(found, Refused):
+        get_run_logger().warning("an order is refused: %s: %s", found.check, found.reason)
+        return
+    number, name = found.order.round, placed.session.voice.site.name
+    post(
+        placed.follow(
+            found,
+            lambda site, order, state: train(
+                name, number, unseen(site), unseen(order), unseen(state)
+            ),
+        )
+    )
+
+
+def incoming(mailbox: Mailbox) -> Iterator[Parcel]:
+    """Parcels as they come. Raises WardroundError once this flow run was ended from outside."""
+    since = looked = time.monotonic()
+    while True:
+        for letter in (letters := mailbox.letters()):
+            mailbox.discard(letter)
+            if letter.parcel is not None:
+                yield letter.parcel
+        now = time.monotonic()
+        if letters:
+            since = now
+            continue
+        if now - looked > _LOOK:
+            looked = now
+            state = mailbox.patiently(lambda: mailbox.client.read_flow_run(mailbox.flow_run)).state
+            if state is None or state.is_final():
+                raise WardroundError(
+                    f"this session was ended from outside ({state and state.name})"
+                )
+        time.sleep(pause(now - since))
+
+
+@contextmanager
+def _told(voice: Voice, post: Callable[[Parcel], None]) -> Iterator[None]:
+    """The coordinator is told of what ends the session early."""
+    try:
+        yield
+    except WardroundError as error:
+        with suppress(ExchangeError):
+            post(voice.note("fault", 0, why=str(error)))
+        raise
+
+
+def main(given: str) -> None:
+    """Run the flow run of this id here, whatever code its deployment names."""
+    prepare_environment(Path.cwd())
+    with get_client(sync_client=True) as client:
+        asked_for = client.read_flow_run(UUID(given))
+    run_flow(hospital_session, flow_run=asked_for, parameters=asked_for.parameters)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,201 @@
+"""A job whose hospitals are at their own sites: they join, agree on statistics, and are let go."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from federated.config import Config
+from federated.errors import ConfigError, DataError, WardroundError
+from federated.initial import build, weights_of
+from federated.objectives import objective_of
+from federated.preprocessing import Preprocess, input_shape
+from federated.statistics import FeatureStatistics, finish, means, merge_sums, unscaled
+from federated.weights import digest_json
+from tasks.engine.sites import Board, RemoteSite, sends_of
+from tasks.exchange import keys
+from tasks.exchange.conversation import AbsentError, Common, Conversation
+from tasks.exchange.envelope import new_nonce
+from tasks.exchange.hello import Hello, floats, hexes, statistics_body
+from tasks.exchange.mailbox import Mailbox
+from tasks.exchange.note import Note, seal_note
+from tasks.exchange.refusal import RefusalError
+from tasks.exchange.roster import Roster, read_roster
+from tasks.exchange.sessions import Sessions
+from tasks.exchange.site import located
+from tasks.exchange.store import ExchangeError, Store
+from tasks.files import write_atomic
+from tasks.job import Job
+from tasks.workspace import workspace
+
+T = TypeVar("T")
+_log = logging.getLogger("wardround.federation")
+_PATIENCE = 60.0  # seconds for which the coordinator tries to reach the Prefect server
+
+
+@contextmanager
+def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
+    """The job, once its hospitals have joined; they are let go at the end. me: this flow run.
+
+    Raises ConfigError for keys or a roster that are missing, WardroundError without a quorum.
+    """
+    settings = config.federation
+    roster, private = read_roster(project / settings.roster), keys.load(project / settings.key)
+    if not roster.hospitals:
+        raise ConfigError(f"{settings.roster}: no hospital; `wardround roster add` enters one")
+    note = project / "mlruns" / "deployments" / f"{_identity(config, roster)[:12]}.json"
+    known = json.loads(note.read_text()) if note.exists() else {"run": f"w-{new_nonce()}"}
+    run, store = str(known["run"]), Store(located(project, settings.exchange))
+    asked = {h: _parameters(config, run, h, private, me) for h in sorted(roster.hospitals)}
+    with Sessions(Mailbox(me, _PATIENCE), asked, _event) as sessions:
+        sessions.end(known.get("sessions", []))
+        common = Common(run, private, store, sessions)
+        talks = {h: Conversation(h, roster.hospitals[h], common) for h in asked}
+        try:
+            job = _joined(config, project, talks)
+            _remember(note, run, sessions)
+            yield job
+        except BaseException:
+            _let_go(talks, "failed")
+            raise
+        _let_go(talks, "finished")
+        note.unlink()
+
+
+def _identity(config: Config, roster: Roster) -> str:
+    """What a job is found by again, before its hospitals have said anything."""
+    members = {h: one.key.text for h, one in roster.hospitals.items()}
+    return digest_json([config.model_dump(mode="json"), members, version("wardround")])
+
+
+def _parameters(
+    config: Config, run: str, hospital: str, private: keys.PrivateKey, me: UUID
+) -> dict[str, str]:
+    """Of its session: the plan, signed, so that nobody else can send a hospital one."""
+    body = {"config": json.dumps(config.model_dump(mode="json")), "coordinator": str(me)}
+    sealed = seal_note(Note("plan", run, hospital, 0, new_nonce(), body=body), private)
+    return {"run": run, "plan": sealed.hex()}
+
+
+def _remember(note: Path, run: str, sessions: Sessions) -> None:
+    values = {"run": run, "sessions": list(sessions.runs.values())}
+    note.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(note, json.dumps(values).encode())
+
+
+def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Job:
+    """Ask all hospitals to join, agree on statistics with those who do, and build the network."""
+    hellos = _together(talks, config, lambda talk, until: talk.join(until))
+    talks = {h: talks[h] for h in hellos}
+    first = next(iter(hellos.values()))
+    for hospital, one in hellos.items():
+        if one.schema != first.schema:
+            raise DataError(
+                f"hospital {hospital!r} has another schema than {next(iter(hellos))!r}: compare "
+                "their schema.json"
+            )
+    statistics = _statistics(config, talks, hellos)
+    for talk in talks.values():
+        talk.welcome(talk.note("statistics", **statistics_body(statistics)))
+    inputs = input_shape(first.schema, config.data.missing_indicators)
+    objective = objective_of(first.schema)
+    network = build(config.architecture, inputs, objective.outputs, config.run.seed)
+    rules, settings = config.algorithm.rules, config.federation
+    store = next(iter(talks.values())).common.store
+    board, sends = Board(store.put, store.drop), sends_of(rules, weights_of(network))
+    sites = {
+        h: RemoteSite(talk, rules, board, sends, settings.deadline_s, settings.norm_bound)
+        for h, talk in talks.items()
+    }
+    return Job(
+        config=config,
+        place=workspace(project, config),
+        schema=first.schema,
+        coverage={h: one.coverage for h, one in hellos.items()},
+        data={h: one.md5 for h, one in hellos.items()},
+        preprocess=Preprocess(first.schema, statistics, config.data.missing_indicators),
+        network=network,
+        sites=sites,
+    )
+
+
+def _statistics(
+    config: Config, talks: Mapping[str, Conversation], hellos: Mapping[str, Hello]
+) -> FeatureStatistics:
+    """Both exchanges of `federated.statistics`, by messages."""
+    schema = next(iter(hellos.values())).schema
+    if config.data.scaling == "off":
+        return unscaled(schema)
+    parts = []
+    for hospital, one in hellos.items():
+        if one.sums is None:
+            raise DataError(
+                f"hospital {hospital!r} sent no sums; data.scaling federated needs them"
+            )
+        parts.append(one.sums)
+    merged = merge_sums(parts)
+    mean = means(merged)
+    size = len(mean)
+
+    def squares(talk: Conversation, until: float) -> tuple[float, ...]:
+        asked = talk.note("mean", mean=hexes(mean))
+        note = talk.ask(
+            0,
+            until - time.monotonic(),
+            lambda: talk.tell(asked),
+            lambda sent: talk.read_note("squares", 0, sent),
+        )
+        try:
+            return floats(note.body.get("squares"), size)
+        except RefusalError as error:
+            raise AbsentError(talk.hospital, 0, f"{error.check}: {error.why}") from error
+
+    found = _together(talks, config, squares)
+    if found.keys() != talks.keys():
+        raise WardroundError("a hospital left while statistics were agreed on: begin again")
+    return finish(merged, list(found.values()))
+
+
+def _together(
+    talks: Mapping[str, Conversation], config: Config, ask: Callable[[Conversation, float], T]
+) -> dict[str, T]:
+    """hospital → its answer, of all that answer in time; they are asked at the same time."""
+    until = time.monotonic() + config.federation.join_s
+    absent: dict[str, str] = {}
+
+    def one(talk: Conversation) -> T | None:
+        try:
+            return ask(talk, until)
+        except AbsentError as error:
+            absent[talk.hospital] = error.why
+            return None
+
+    with ThreadPoolExecutor(len(talks)) as threads:
+        answers = list(threads.map(one, talks.values()))
+    found = {h: a for h, a in zip(talks, answers, strict=True) if a is not None}
+    if len(found) < (config.federation.quorum or len(talks)):
+        reasons = "; ".join(f"{hospital}: {why}" for hospital, why in sorted(absent.items()))
+        raise WardroundError(
+            f"{len(found)} of {len(talks)} hospitals joined ({reasons}); is `wardround site join` "
+            "running there? The same command tries again"
+        )
+    return found
+
+
+def _let_go(talks: Mapping[str, Conversation], how: str) -> None:
+    """Tell all sessions that the job is over; one that cannot be reached notices by itself."""
+    for hospital, talk in talks.items():
+        try:
+            talk.tell(talk.note("done", how=how))
+        except (ExchangeError, KeyError) as error:
+            _log.warning("hospital %s was not told that the job has %s: %s", hospital, how, error)
+
+
+def _event(what: str, hospital: str, number: int, why: str) -> None:
+    _log.warning("%s: hospital %s, round %d: %s", what, hospital, number, why)

@@ -1,0 +1,239 @@
+"""Hospitals at their own sites train and count; their answers are checked here, one by one."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from federated import states
+from federated.algorithm import Algorithm
+from federated.counts import Counts
+from federated.errors import DataError, WardroundError
+from federated.objectives import Objective, from_dict
+from federated.shares import Missing, Share, train_share
+from federated.site import Evaluated
+from federated.types import Order, RowCounts, Trained, Weights
+from federated.weights import floating
+from tasks.engine import Evaluation, packed
+from tasks.exchange.admission import Admitted, Expected, Refused, admit
+from tasks.exchange.conversation import AbsentError, Conversation
+from tasks.exchange.envelope import EVALUATE, LOSS, ORDER, new_nonce
+from tasks.exchange.hello import floats
+from tasks.exchange.mailbox import Parcel
+from tasks.exchange.messages import Body, body_of, of_order, update_template
+from tasks.exchange.note import Note
+from tasks.exchange.refusal import RefusalError
+from tasks.exchange.template import Template
+
+
+class Board:
+    """The payload of a round, put into the store once for all its hospitals."""
+
+    def __init__(self, put: Callable[[bytes], str], drop: Callable[[str], None]) -> None:
+        self._put, self._drop = put, drop
+        self._lock = threading.Lock()
+        self._now: dict[int, tuple[Order, Body]] = {}
+
+    def body(self, order: Order) -> Body:
+        """Of this order, in the store; payloads of the rounds before the last are removed."""
+        with self._lock:
+            if id(order) not in self._now:
+                found = body_of(order)
+                self._put(found.payload)
+                self._forget(order.round - 1, found.name)
+                self._now[id(order)] = (order, found)
+            return self._now[id(order)][1]
+
+    def _forget(self, before: int, keep: str) -> None:
+        old = [key for key, (order, _) in self._now.items() if order.round < before]
+        names = {self._now.pop(key)[1].name for key in old}
+        for name in names - {keep} - {body.name for _, body in self._now.values()}:
+            self._drop(name)
+
+
+@dataclass(frozen=True)
+class RemoteSite:
+    """A hospital elsewhere, as `federated.site.Site` has it.
+
+    Its state stays there; the coordinator keeps the number of the round that it is of. sends: what
+    updates hold besides the delta; seconds: until an answer is missing. used: nonces so far.
+    """
+
+    talk: Conversation
+    algorithm: Algorithm
+    board: Board
+    sends: Template
+    seconds: float
+    norm_bound: float | None
+    own: frozenset[str] = frozenset()
+    used: set[str] = field(default_factory=set)
+
+    @property
+    def hospital(self) -> str:
+        """Its name."""
+        return self.talk.hospital
+
+    @property
+    def rows(self) -> RowCounts:
+        """As it said when it joined."""
+        return self.talk.known.rows
+
+    def train(self, order: Order, state: Weights) -> Trained:
+        """Have it train. Raises AbsentError where no right update comes in time."""
+        body = self.board.body(order)
+
+        def read(sent: Parcel) -> Admitted | Refused:
+            expected = self._expected(order.round, body.base)
+            payload = (
+                self.talk.common.store.get(sent.payload, self.sends.most) if sent.payload else b""
+            )
+            found = admit(sent.bytes, payload, expected)
+            if sent.payload:
+                self.talk.common.store.drop(sent.payload)
+            return found
+
+        found = self._ask(ORDER, order, body, state, read)
+        self.used.add(found.nonce)
+        return Trained(found.update, kept_at(order.round))
+
+    def loss(self, weights: Weights, state: Weights) -> float:
+        """Mean loss over its training rows. Raises AbsentError."""
+        order = Order(int(round_of(state)), weights)
+        note = self._ask(LOSS, order, self.board.body(order), state, self._reader("loss", order))
+        try:
+            return floats(note.body.get("loss"), 1)[0]
+        except RefusalError as error:
+            raise AbsentError(self.hospital, order.round, f"{error.check}: {error.why}") from error
+
+    def counted(self, order: Order, state: Weights) -> Evaluated:
+        """Counts of the order's weights over its test and validation rows. Raises AbsentError."""
+        body = self.board.body(order)
+        note = self._ask(EVALUATE, order, body, state, self._reader("counts", order))
+        try:
+            test = from_dict(note.body["test"])
+            validation = note.body["validation"]
+            return Evaluated(test, None if validation is None else from_dict(validation))
+        except (DataError, KeyError, TypeError, AttributeError) as error:
+            raise AbsentError(self.hospital, order.round, f"form: {error}") from error
+
+    def _reader(self, kind: str, order: Order) -> Callable[[Parcel], Note | Refused]:
+        return lambda sent: self.talk.read_note(kind, order.round, sent)
+
+    def _ask(
+        self, kind: str, order: Order, body: Body, state: Weights, read: Callable[[Parcel], Any]
+    ) -> Any:
+        talk = self.talk
+
+        def post() -> None:
+            nonces, kept = {talk.hospital: new_nonce()}, {talk.hospital: round_of(state)}
+            private, run = talk.common.private, talk.common.run
+            sealed = of_order(order, run, nonces, private, kind=kind, kept=kept, body=body)
+            talk.post(sealed.sealed[talk.hospital], body.name)
+
+        return talk.ask(order.round, self.seconds, post, read)
+
+    def _expected(self, number: int, base: str) -> Expected:
+        return Expected(
+            run=self.talk.common.run,
+            round=number,
+            hospital=self.hospital,
+            base=base,
+            key=self.talk.member.key,
+            template=self.sends,
+            max_examples=self.talk.member.max_examples,
+            used=self.used,
+            scalars=self.algorithm.needs,
+            norm_bound=self.norm_bound,
+        )
+
+
+def kept_at(number: int) -> Weights:
+    """What stands for a state that a hospital keeps itself: the round that it is of."""
+    return states.join(site={"round": torch.tensor(number)})
+
+
+def round_of(state: Weights) -> int:
+    """Of `kept_at`; 0 before the first round."""
+    return int(states.part(state, "site").get("round", torch.tensor(0)))
+
+
+def sends_of(algorithm: Algorithm, weights: Weights) -> Template:
+    """What its updates hold, for a model of these weights."""
+    shared = floating(weights)
+    tensors = shared if algorithm.names["local"] == "scaffold" else {}
+    return update_template(shared, tensors)
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The engine of a deployment: every hospital is a share of its own, and all at a time."""
+
+    algorithm: Algorithm
+    sites: Mapping[str, RemoteSite]
+    objective: Objective
+
+    @property
+    def lanes(self) -> int:
+        """All of them: they compute elsewhere."""
+        return len(self.sites)
+
+    @property
+    def apart(self) -> int:
+        """Each is a task run."""
+        return len(self.sites)
+
+    def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
+        """See `tasks.engine.Engine`; a hospital that does not answer is among the missing."""
+        (hospital,) = cohort
+        try:
+            return train_share(self.algorithm, [self.sites[hospital]], order, states)
+        except AbsentError as error:
+            return Share((), None, missing=(Missing(hospital, order.round, error.why),))
+
+    def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
+        """Counts of those who answer. Raises WardroundError where nobody does."""
+        order = Order(number, weights)
+        one = next(iter(self.sites.values()))
+        one.board.body(order)
+
+        def ask(site: RemoteSite) -> Evaluated | None:
+            try:
+                return self._fitting(
+                    site, site.counted(order, states.get(site.hospital, {})), number
+                )
+            except AbsentError:
+                return None  # the conversation has written it down
+
+        with ThreadPoolExecutor(len(self.sites)) as threads:
+            answers = list(threads.map(ask, self.sites.values()))
+        found = {h: e for h, e in zip(self.sites, answers, strict=True) if e is not None}
+        if not found:
+            raise WardroundError(f"round {number}, evaluation: no hospital answered")
+        return packed(_alike(found))
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+    def _fitting(self, site: RemoteSite, found: Evaluated, number: int) -> Evaluated:
+        rows = site.rows
+        counted = (found.test.rows, found.validation.rows if found.validation else 0)
+        kinds = {c.reading.kind for c in (found.test, found.validation) if c is not None}
+        if counted != (rows.test, rows.validation) or kinds != {self.objective.reading.kind}:
+            why = f"counts of {counted} rows of {kinds}: it has {rows.test} and {rows.validation}"
+            site.talk.event("refused", number, why)
+            raise AbsentError(site.hospital, number, why)
+        return found
+
+
+def _alike(found: dict[str, Evaluated]) -> dict[str, Evaluated]:
+    """Those whose counts have the shapes that most have: others cannot be added."""
+    shapes = {h: _shape(one.test) for h, one in found.items()}
+    usual = max(shapes.values(), key=list(shapes.values()).count)
+    return {h: one for h, one in found.items() if shapes[h] == usual}
+
+
+def _shape(counts: Counts) -> tuple[tuple[int, ...], ...]:
+    return tuple(getattr(counts, name).shape for name in counts.arrays)

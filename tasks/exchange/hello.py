@@ -1,0 +1,117 @@
+"""What a hospital says when it joins, and the statistics that are agreed on then."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from federated.errors import DataError
+from federated.records import RawHospital
+from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
+from federated.statistics import FeatureStatistics, Sums, sums
+from federated.types import RowCounts
+from tasks.exchange.refusal import RefusalError, shown
+
+_MOST = 2**53 - 1
+_MD5 = 32  # digits
+
+
+@dataclass(frozen=True)
+class Hello:
+    """md5: of its records. coverage: what became of its raw rows, in counts. sums: over training
+    rows, where scaling is federated."""
+
+    md5: str
+    rows: RowCounts
+    schema: TableSchema | ImageSchema
+    coverage: Coverage
+    sums: Sums | None
+
+
+def hello_of(raw: RawHospital, md5: str, *, federated: bool) -> Hello:
+    """Of a hospital's own rows."""
+    rows = RowCounts(*(int(chosen.sum()) for chosen in (raw.train, raw.validation, raw.test)))
+    counted = sums(raw.training_features, raw.schema) if federated else None
+    return Hello(md5, rows, raw.schema, raw.coverage, counted)
+
+
+def hello_body(hello: Hello) -> dict[str, Any]:
+    """As a note's body."""
+    rows, counted = hello.rows, hello.sums
+    return {
+        "md5": hello.md5,
+        "rows": [rows.train, rows.validation, rows.test],
+        "schema": hello.schema.model_dump_json(),
+        "coverage": hello.coverage.model_dump_json(),
+        "sums": counted
+        and {
+            "count": list(counted.count),
+            "total": hexes(counted.total),
+            "rest": hexes(counted.rest),
+        },
+    }
+
+
+def hello_in(body: Mapping[str, Any], hospital: str) -> Hello:
+    """From a note's body. Raises RefusalError (form) naming the field."""
+    if body.keys() != {"md5", "rows", "schema", "coverage", "sums"}:
+        raise RefusalError("form", f"a hello has other fields than {shown(sorted(body)[:1])}")
+    md5, rows, counted = body["md5"], body["rows"], body["sums"]
+    if not isinstance(md5, str) or len(md5) != _MD5 or not md5.isalnum():
+        raise RefusalError("form", f"md5 is {shown(md5)}")
+    try:
+        schema = parse_schema(body["schema"], "hello")
+        coverage = Coverage.model_validate_json(body["coverage"])
+    except (DataError, ValueError, TypeError) as error:
+        raise RefusalError("form", f"schema or coverage: {shown(str(error))}") from error
+    if coverage.hospital != hospital:
+        raise RefusalError("hospital", f"the coverage is {shown(coverage.hospital)}'s")
+    counts = RowCounts(*_counts(rows, 3))
+    size = schema.shape[0] if isinstance(schema, ImageSchema) else len(schema.columns)
+    return Hello(md5, counts, schema, coverage, counted and _sums(counted, size))
+
+
+def hexes(values: Sequence[float]) -> list[str]:
+    """Numbers in hexadecimal, which loses no bit of them."""
+    return [float(value).hex() for value in values]
+
+
+def floats(values: Any, size: int) -> tuple[float, ...]:
+    """So many finite numbers of `hexes`. Raises RefusalError."""
+    if not isinstance(values, list) or len(values) != size:
+        raise RefusalError("form", f"{shown(values)} in place of {size} numbers")
+    try:
+        found = tuple(float.fromhex(text) for text in values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RefusalError("form", "a number is none") from error
+    if not all(map(math.isfinite, found)):
+        raise RefusalError("finite", "a statistic is not finite")
+    return found
+
+
+def statistics_body(found: FeatureStatistics) -> dict[str, Any]:
+    """As a note's body."""
+    mean, std = hexes(found.mean), hexes(found.std)
+    return {"mean": mean, "std": std, "count": list(found.count)}
+
+
+def statistics_in(body: Mapping[str, Any], size: int) -> FeatureStatistics:
+    """From a note's body. Raises RefusalError."""
+    if body.keys() != {"mean", "std", "count"}:
+        raise RefusalError("form", "statistics have mean, std and count")
+    mean, std = (floats(body[name], size) for name in ("mean", "std"))
+    return FeatureStatistics(mean, std, _counts(body["count"], size))
+
+
+def _counts(values: Any, size: int) -> tuple[int, ...]:
+    whole = isinstance(values, list) and all(type(v) is int and 0 <= v <= _MOST for v in values)
+    if not whole or len(values) != size:
+        raise RefusalError("form", f"{shown(values)} in place of {size} counts")
+    return tuple(values)
+
+
+def _sums(values: Any, size: int) -> Sums:
+    if not isinstance(values, dict) or values.keys() != {"count", "total", "rest"}:
+        raise RefusalError("form", "sums have count, total and rest")
+    total, rest = (floats(values[name], size) for name in ("total", "rest"))
+    return Sums(_counts(values["count"], size), total, rest)

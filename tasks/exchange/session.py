@@ -1,0 +1,183 @@
+"""A hospital's session in a job: it joins, and then follows orders of its own coordinator alone.
+
+Everything here runs at the hospital. What it sends: a hello with counts and sums, updates, counts
+of the model's scores, and reasons why not.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+from federated.config import Config, parse
+from federated.counts import to_dict
+from federated.errors import DataError
+from federated.initial import build, weights_of
+from federated.objectives import objective_of
+from federated.preprocessing import encode_hospital, input_shape
+from federated.records import RawHospital
+from federated.site import LocalSite
+from federated.statistics import FeatureStatistics, squares
+from federated.types import Order, Trained, Weights
+from federated.weights import floating
+from tasks.exchange import keys
+from tasks.exchange.admission import Accepted, Awaited, Refused, accept_order
+from tasks.exchange.envelope import EVALUATE, LOSS, new_nonce
+from tasks.exchange.hello import floats, hello_body, hello_of, hexes, statistics_in
+from tasks.exchange.kept_states import KeptStates
+from tasks.exchange.mailbox import Parcel, parcel
+from tasks.exchange.messages import of_update, order_template
+from tasks.exchange.note import Note, open_note, seal_note
+from tasks.exchange.refusal import RefusalError
+from tasks.exchange.site import SITE, SiteConfig, located, read_site
+from tasks.exchange.store import Store
+from tasks.hospital_files import RECORDS, load_hospital
+from tasks.versions import md5
+
+Train = Callable[[LocalSite, Order, Weights], Trained]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Who speaks, to whom, in which job. coordinator: its flow run."""
+
+    site: SiteConfig
+    run: str
+    coordinator: UUID
+    private: keys.PrivateKey
+
+    def note(self, kind: str, number: int, **body: object) -> Parcel:
+        """A signed note to the coordinator."""
+        said = Note(kind, self.run, self.site.name, number, new_nonce(), body=dict(body))
+        return parcel("note", seal_note(said, self.private))
+
+    def opened(self, sent: Parcel) -> Note:
+        """The coordinator's note. Raises RefusalError."""
+        return open_note(sent.bytes, self.site.coordinator, self.run, self.site.name)
+
+
+def asked(folder: Path, run: str, plan: bytes) -> tuple[Voice, Config]:
+    """Who asks for what. folder: of site.yaml; plan: the coordinator's signed note.
+
+    Raises RefusalError for another's plan, ConfigError and BadKeyError.
+    """
+    site = read_site(folder / SITE)
+    note = open_note(plan, site.coordinator, run, site.name)
+    if note.kind != "plan":
+        raise RefusalError("kind", f"kind is {note.kind!r}, not a plan")
+    config = parse(json.loads(note.body["config"]), "the coordinator's plan")
+    coordinator = UUID(note.body["coordinator"])
+    return Voice(site, run, coordinator, keys.load(folder / site.key)), config
+
+
+@dataclass(frozen=True)
+class Session:
+    """Of one hospital in one job. raw, digest: its records, and their md5."""
+
+    voice: Voice
+    config: Config
+    store: Store
+    states: KeptStates
+    raw: RawHospital
+    digest: str
+
+    @classmethod
+    def begin(cls, folder: Path, voice: Voice, config: Config) -> Self:
+        """Load the hospital's records. Raises DataError."""
+        site = voice.site
+        data = (folder / site.data).resolve()
+        raw = load_hospital(data)
+        if raw.name != site.name:
+            raise DataError(
+                f"{data}: the folder of hospital {raw.name!r}, {SITE} says {site.name!r}"
+            )
+        store, states = (
+            Store(located(folder, site.exchange)),
+            KeptStates(folder / "state" / voice.run),
+        )
+        return cls(voice, config, store, states, raw, md5(data / RECORDS))
+
+    def hello(self) -> Parcel:
+        """What it joins with."""
+        federated = self.config.data.scaling == "federated"
+        body = hello_body(hello_of(self.raw, self.digest, federated=federated))
+        return self.voice.note("hello", 0, **body)
+
+    def squares(self, note: Note) -> Parcel:
+        """The answer to the mean over all hospitals. Raises RefusalError."""
+        mean = floats(note.body.get("mean"), self._features)
+        found = squares(self.raw.training_features, self.raw.schema, mean)
+        return self.voice.note("squares", 0, squares=hexes(found))
+
+    def placed(self, note: Note) -> "Placed":
+        """Its rows as model inputs, by the statistics of all. Raises RefusalError."""
+        return Placed.begin(self, statistics_in(note.body, self._features))
+
+    @property
+    def _features(self) -> int:
+        """How many statistics there are: one a feature, or an image's channel."""
+        return int(self.raw.features.shape[1])
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A session that can follow orders."""
+
+    session: Session
+    local: LocalSite
+
+    @classmethod
+    def begin(cls, session: Session, statistics: FeatureStatistics) -> Self:
+        """Encode the rows and build the network, as the coordinator does."""
+        config, schema = session.config, session.raw.schema
+        objective = objective_of(schema)
+        inputs = input_shape(schema, config.data.missing_indicators)
+        local = LocalSite(
+            data=encode_hospital(session.raw, statistics, config.data.missing_indicators),
+            network=build(config.architecture, inputs, objective.outputs, config.run.seed),
+            algorithm=config.algorithm.rules,
+            seed=config.run.seed,
+            objective=objective,
+            resolution=config.evaluation,
+        )
+        return cls(session, local)
+
+    @cached_property
+    def awaited(self) -> Awaited:
+        """Orders of any round: which of its states counts, each order says itself."""
+        session, weights = self.session, weights_of(self.local.network)
+        extra = {name: t.float() for name, t in floating(weights).items()}
+        voice = session.voice
+        key = voice.site.coordinator
+        return Awaited(voice.run, voice.site.name, 0, key, order_template(weights, extra))
+
+    def read(self, sent: Parcel) -> Accepted | Refused:
+        """The order in a parcel. Raises ExchangeError where its payload cannot be read."""
+        most = self.awaited.template.most
+        payload = self.session.store.get(sent.payload, most) if sent.payload else b""
+        return accept_order(sent.bytes, payload, self.awaited)
+
+    def follow(self, found: Accepted, train: Train) -> Parcel:
+        """Do what was asked; the answer. A state is on the disk before its update leaves.
+
+        Raises WardroundError, which the coordinator is told.
+        """
+        session, order = self.session, found.order
+        state = session.states.load(found.state)
+        if found.kind == EVALUATE:
+            counted = self.local.evaluate(order.weights, state)
+            chosen = counted.validation
+            test, validation = to_dict(counted.test), None if chosen is None else to_dict(chosen)
+            return session.voice.note("counts", order.round, test=test, validation=validation)
+        if found.kind == LOSS:
+            loss = self.local.loss(order.weights, state)
+            return session.voice.note("loss", order.round, loss=hexes([loss]))
+        trained = train(self.local, order, state)
+        session.states.store(order.round, trained.state, still=found.state)
+        message = of_update(
+            trained.update, session.voice.run, found.base, new_nonce(), session.voice.private
+        )
+        return parcel("envelope", message.sealed, session.store.put(message.payload))

@@ -1,0 +1,132 @@
+"""The flow runs of a job at its hospitals' sites, and the mail that comes from them.
+
+A session is a run of the deployment `hospital-session/NAME`, which the hospital's own worker
+starts. One thread fetches all mail and sorts it by the hospital that it claims to be from.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Self
+from uuid import UUID
+
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
+
+from federated.errors import WardroundError
+from tasks.exchange.mailbox import COORDINATOR, Letter, Mailbox, Parcel, pause
+from tasks.exchange.store import ExchangeError
+
+FLOW = "hospital-session"
+_log = logging.getLogger(__name__)
+Event = Callable[[str, str, int, str], None]
+"""what, hospital, round, why."""
+
+
+class Sessions:
+    """A context manager; leaving it ends the thread. parameters: of a hospital's session."""
+
+    def __init__(
+        self, mailbox: Mailbox, parameters: Mapping[str, Mapping[str, Any]], event: Event
+    ) -> None:
+        self._mailbox, self._parameters, self.event = mailbox, parameters, event
+        self._runs: dict[str, UUID] = {}
+        self._mail: dict[str, queue.Queue[Letter]] = {h: queue.Queue() for h in parameters}
+        self._waiting = threading.Semaphore(0)
+        self._closed = threading.Event()
+        self._fault: WardroundError | None = None
+        self._thread = threading.Thread(target=self._fetch, name="mail", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    @property
+    def runs(self) -> dict[str, str]:
+        """Hospital → id of its session's flow run."""
+        return {hospital: str(run) for hospital, run in self._runs.items()}
+
+    def begin(self, hospital: str) -> None:
+        """Ask the hospital's worker for a session. Raises WardroundError if it has never joined."""
+        client, name = self._mailbox.client, f"{FLOW}/{hospital}"
+        try:
+            deployment = self._mailbox.patiently(lambda: client.read_deployment_by_name(name))
+        except (ObjectNotFound, ExchangeError) as error:
+            raise WardroundError(
+                f"hospital {hospital!r}: no deployment {name} on the Prefect server; it is made "
+                "by `wardround site join` at the hospital"
+            ) from error
+        run = self._mailbox.patiently(
+            lambda: client.create_flow_run_from_deployment(
+                deployment.id, parameters=dict(self._parameters[hospital]), tags=["wardround"]
+            )
+        )
+        self._runs[hospital] = run.id
+
+    def ended(self, hospital: str) -> str | None:
+        """The name of the state in which the session has ended, if it has."""
+        run = self._mailbox.patiently(
+            lambda: self._mailbox.client.read_flow_run(self._runs[hospital])
+        )
+        return run.state.name if run.state is not None and run.state.is_final() else None
+
+    def end(self, runs: Sequence[str]) -> None:
+        """Cancel sessions of a coordinator that is no more."""
+        for run in runs:
+            with suppress(ObjectNotFound):
+                found = self._mailbox.client.read_flow_run(UUID(run))
+                if found.state is None or not found.state.is_final():
+                    self._mailbox.client.set_flow_run_state(UUID(run), Cancelled(), force=True)
+
+    def post(self, hospital: str, sent: Parcel) -> None:
+        """Put a parcel into the mailbox of the hospital's session. Raises ExchangeError."""
+        self._mailbox.post(self._runs[hospital], COORDINATOR, sent)
+
+    def next(self, hospital: str, seconds: float) -> Letter | None:
+        """The hospital's next letter; None if none comes in time.
+
+        Raises ExchangeError where no mail can be fetched.
+        """
+        self._waiting.release()
+        try:
+            return self._mail[hospital].get(timeout=seconds)
+        except queue.Empty:
+            if self._fault is not None:
+                raise self._fault from None
+            return None
+        finally:
+            self._waiting.acquire()
+
+    def _fetch(self) -> None:
+        """Look for mail while somebody waits for it, the less often the longer there is none."""
+        since = time.monotonic()
+        while not self._closed.is_set():
+            if not self._waiting.acquire(timeout=0.2):
+                since = time.monotonic()
+                continue
+            self._waiting.release()
+            try:
+                letters = self._mailbox.letters()
+                for letter in letters:
+                    self._sort(letter)
+            except ExchangeError as error:
+                self._fault = error
+                return
+            if letters:
+                since = time.monotonic()
+            else:
+                self._closed.wait(pause(time.monotonic() - since))
+
+    def _sort(self, letter: Letter) -> None:
+        if letter.sender in self._mail:
+            self._mail[letter.sender].put(letter)
+        else:
+            self.event("refused", letter.sender[:64], 0, "nobody of that name is asked")
+        self._mailbox.discard(letter)
