@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, pause_flow_run, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
@@ -24,7 +26,9 @@ from federated.site import LocalSite
 from federated.types import Order, Trained, Weights
 from tasks.environment import prepare_environment
 from tasks.exchange.admission import Refused
+from tasks.exchange.audit import Audit, Event, opened
 from tasks.exchange.mailbox import Mailbox, Parcel, pause
+from tasks.exchange.policy import examine
 from tasks.exchange.refusal import RefusalError
 from tasks.exchange.session import Placed, Session, Voice, asked
 from tasks.exchange.sessions import FLOW
@@ -34,6 +38,7 @@ from tasks.rounds import unseen
 FOLDER = "WARDROUND_SITE"
 """Environment variable: the folder of site.yaml."""
 _PATIENCE = 3600.0  # seconds for which the Prefect server may be gone
+_APPROVAL = 7 * 24 * 3600  # seconds that a job waits for a person's approval
 _LOOK = 5.0  # seconds without a letter, until the session looks whether it was cancelled
 
 
@@ -51,8 +56,8 @@ def train(hospital: str, number: int, site: LocalSite, order: Order, state: Weig
 def hospital_session(run: str, plan: str) -> None:
     """Join the job `run` and follow its orders until it is over. plan: a signed note, in hex.
 
-    Raises WardroundError where the plan is not the coordinator's, or the data cannot be read; the
-    coordinator is told why.
+    Raises WardroundError where the plan is not the coordinator's, the site's policy refuses it, or
+    the data cannot be read; the coordinator is told why.
     """
     folder = Path(os.environ.get(FOLDER, "."))
     voice, config = asked(folder, run, bytes.fromhex(plan))
@@ -62,48 +67,73 @@ def hospital_session(run: str, plan: str) -> None:
     def post(sent: Parcel) -> None:
         mailbox.post(voice.coordinator, voice.site.name, sent)
 
-    with _told(voice, post):
+    with opened(folder / voice.site.audit, voice.private) as audit, _told(voice, post, audit):
         session = Session.begin(folder, voice, config)
+        permit(session, audit)
         for old in mailbox.letters():  # of a session that was cut off: what counts comes again
             mailbox.discard(old)
         post(session.hello())
-        attend(session, incoming(mailbox), post)
+        audit.append(session.event("joined", md5=session.digest))
+        attend(session, incoming(mailbox), post, audit)
 
 
-def attend(session: Session, parcels: Iterator[Parcel], post: Callable[[Parcel], None]) -> None:
+def permit(session: Session, audit: Audit) -> None:
+    """Compare the job's plan with the site's policy; wait for a person where that asks for one.
+
+    Raises WardroundError with every reason for a refusal.
+    """
+    plan, site = session.plan, session.voice.site
+    audit.append(session.event("asked", plan=plan.digest))
+    reasons = examine(site.policy, plan, session.rows, datetime.now().astimezone())
+    if reasons:
+        raise WardroundError(f"refused by the hospital's policy: {'; '.join(reasons)}")
+    if site.policy.approval == "not_required" or session.states.approved(plan.digest):
+        return
+    create_markdown_artifact(
+        plan.markdown(), key=f"plan-{site.name.replace('_', '-')}", description="Resume to approve"
+    )
+    pause_flow_run(timeout=_APPROVAL, poll_interval=2, key=plan.digest[:32])
+    session.states.approve(plan.digest)
+    audit.append(session.event("approved", plan=plan.digest))
+
+
+def attend(
+    session: Session, parcels: Iterator[Parcel], post: Callable[[Parcel], None], audit: Audit
+) -> None:
     """Answer the coordinator until it says that the job is over."""
     placed: Placed | None = None
     for sent in parcels:
-        if sent.form == "envelope" and placed is not None:
-            _follow(placed, sent, post)
-        elif sent.form == "note":
-            try:
-                note = session.voice.opened(sent)
-                if note.kind == "done":
-                    return
-                if note.kind == "mean":
-                    post(session.squares(note))
-                if note.kind == "statistics":
-                    placed = session.placed(note)
-            except RefusalError as error:
-                get_run_logger().warning("a note is refused: %s", error)
+        try:
+            if sent.form == "envelope" and placed is not None:
+                _follow(placed, sent, post, audit)
+            if sent.form == "envelope":
+                continue
+            note = session.voice.opened(sent)
+            if note.kind == "done":
+                audit.append(session.event("done", how=str(note.body.get("how"))))
+                return
+            if note.kind == "mean":
+                post(session.squares(note))
+                audit.append(session.event("sent", answers="mean"))
+            if note.kind == "statistics":
+                placed = session.placed(note)
+        except RefusalError as error:
+            audit.append(session.event("refused", why=str(error)))
 
 
-def _follow(placed: Placed, sent: Parcel, post: Callable[[Parcel], None]) -> None:
-    """Answer an order that is right."""
+def _follow(placed: Placed, sent: Parcel, post: Callable[[Parcel], None], audit: Audit) -> None:
+    """Answer an order that is right. Raises RefusalError for any other."""
     found = placed.read(sent)
     if isinstance(found, Refused):
-        get_run_logger().warning("an order is refused: %s: %s", found.check, found.reason)
-        return
-    number, name = found.order.round, placed.session.voice.site.name
-    post(
-        placed.follow(
-            found,
-            lambda site, order, state: train(
-                name, number, unseen(site), unseen(order), unseen(state)
-            ),
-        )
-    )
+        raise RefusalError(found.check, found.reason)
+    number, session = found.order.round, placed.session
+
+    def as_task(site: LocalSite, order: Order, state: Weights) -> Trained:
+        return train(site.hospital, number, unseen(site), unseen(order), unseen(state))
+
+    answer = placed.follow(found, as_task)
+    post(answer)
+    audit.append(session.event("sent", number, answers=found.kind, payload=answer.payload or ""))
 
 
 def incoming(mailbox: Mailbox) -> Iterator[Parcel]:
@@ -129,11 +159,12 @@ def incoming(mailbox: Mailbox) -> Iterator[Parcel]:
 
 
 @contextmanager
-def _told(voice: Voice, post: Callable[[Parcel], None]) -> Iterator[None]:
+def _told(voice: Voice, post: Callable[[Parcel], None], audit: Audit) -> Iterator[None]:
     """The coordinator is told of what ends the session early."""
     try:
         yield
     except WardroundError as error:
+        audit.append(Event("fault", voice.site.name, None, {"run": voice.run, "why": str(error)}))
         with suppress(ExchangeError):
             post(voice.note("fault", 0, why=str(error)))
         raise

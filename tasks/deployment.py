@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from federated.statistics import FeatureStatistics, finish, means, merge_sums, u
 from federated.weights import digest_json
 from tasks.engine.sites import Board, RemoteSite, sends_of
 from tasks.exchange import keys
+from tasks.exchange.audit import Audit, Event, opened
 from tasks.exchange.conversation import AbsentError, Common, Conversation
 from tasks.exchange.envelope import new_nonce
 from tasks.exchange.hello import Hello, floats, hexes, statistics_body
@@ -27,7 +29,7 @@ from tasks.exchange.mailbox import Mailbox
 from tasks.exchange.note import Note, seal_note
 from tasks.exchange.refusal import RefusalError
 from tasks.exchange.roster import Roster, read_roster
-from tasks.exchange.sessions import Sessions
+from tasks.exchange.sessions import TROUBLE, Report, Sessions
 from tasks.exchange.site import located
 from tasks.exchange.store import ExchangeError, Store
 from tasks.files import write_atomic
@@ -36,6 +38,7 @@ from tasks.workspace import workspace
 
 T = TypeVar("T")
 _log = logging.getLogger("wardround.federation")
+AUDIT = "audit"
 _PATIENCE = 60.0  # seconds for which the coordinator tries to reach the Prefect server
 
 
@@ -53,7 +56,10 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
     known = json.loads(note.read_text()) if note.exists() else {"run": f"w-{new_nonce()}"}
     run, store = str(known["run"]), Store(located(project, settings.exchange))
     asked = {h: _parameters(config, run, h, private, me) for h in sorted(roster.hospitals)}
-    with Sessions(Mailbox(me, _PATIENCE), asked, _event) as sessions:
+    with (
+        opened(project / AUDIT, private) as audit,
+        Sessions(Mailbox(me, _PATIENCE), asked, _recorded(audit)) as sessions,
+    ):
         sessions.end(known.get("sessions", []))
         common = Common(run, private, store, sessions)
         talks = {h: Conversation(h, roster.hospitals[h], common) for h in asked}
@@ -197,5 +203,14 @@ def _let_go(talks: Mapping[str, Conversation], how: str) -> None:
             _log.warning("hospital %s was not told that the job has %s: %s", hospital, how, error)
 
 
-def _event(what: str, hospital: str, number: int, why: str) -> None:
-    _log.warning("%s: hospital %s, round %d: %s", what, hospital, number, why)
+def _recorded(audit: Audit) -> Report:
+    """Writes down what happens: in the audit log, and, if it is no good news, in Prefect's."""
+    lock = threading.Lock()  # hospitals' threads
+
+    def report(what: str, hospital: str, number: int, **details: str | int) -> None:
+        with lock:
+            audit.append(Event(what, hospital, number, details))
+        if what in TROUBLE:
+            _log.warning("%s: hospital %s, round %d: %s", what, hospital, number, details)
+
+    return report

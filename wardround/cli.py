@@ -10,7 +10,7 @@ import typer
 
 from federated.errors import WardroundError
 from tasks.environment import hush, prepare_environment
-from wardround.sites import site
+from wardround.sites import audit, roster, site
 
 app = typer.Typer(
     help="Federated learning for hospitals: no patient's record leaves its hospital.",
@@ -19,7 +19,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
-app.add_typer(site, name="site")
+for group, name in ((site, "site"), (roster, "roster"), (audit, "audit")):
+    app.add_typer(group, name=name)
 
 Params = Annotated[Path, typer.Option("--params", help="Configuration file.")]
 Set = Annotated[

@@ -8,6 +8,7 @@ deployment say on the server.
 import asyncio
 import os
 import sys
+import warnings
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,9 @@ _UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 def pool_of(name: str) -> str:
     """The hospital's work pool."""
     return f"hospital-{name}"
+
+
+warnings.filterwarnings("ignore", "Type 'SiteWorker'")  # it is meant to stand in for Prefect's
 
 
 class SiteWorker(ProcessWorker):
@@ -120,7 +124,7 @@ async def _join(site: SiteConfig, folder: Path) -> None:
     await deployment.aapply()
     again = f", {taken_up} session(s) taken up again" if taken_up else ""
     print(f"hospital {site.name} has joined (work pool {pool}){again}; Ctrl-C leaves", flush=True)
-    worker = SiteWorker(folder, work_pool_name=pool, name=f"wardround-{site.name}")
+    worker = SiteWorker(folder, work_pool_name=pool, name=f"wardround-{site.name}", limit=1)
     await worker.start()
 
 

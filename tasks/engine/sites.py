@@ -97,6 +97,8 @@ class RemoteSite:
 
         found = self._ask(ORDER, order, body, state, read)
         self.used.add(found.nonce)
+        examples, steps = found.update.examples, found.update.steps
+        self.talk.event("accepted", order.round, nonce=found.nonce, examples=examples, steps=steps)
         return Trained(found.update, kept_at(order.round))
 
     def loss(self, weights: Weights, state: Weights) -> float:
@@ -131,6 +133,7 @@ class RemoteSite:
             nonces, kept = {talk.hospital: new_nonce()}, {talk.hospital: round_of(state)}
             private, run = talk.common.private, talk.common.run
             sealed = of_order(order, run, nonces, private, kind=kind, kept=kept, body=body)
+            talk.event("asked", order.round, to=kind, payload=body.name)
             talk.post(sealed.sealed[talk.hospital], body.name)
 
         return talk.ask(order.round, self.seconds, post, read)
@@ -223,7 +226,7 @@ class Sites:
         kinds = {c.reading.kind for c in (found.test, found.validation) if c is not None}
         if counted != (rows.test, rows.validation) or kinds != {self.objective.reading.kind}:
             why = f"counts of {counted} rows of {kinds}: it has {rows.test} and {rows.validation}"
-            site.talk.event("refused", number, why)
+            site.talk.event("refused", number, why=why)
             raise AbsentError(site.hospital, number, why)
         return found
 

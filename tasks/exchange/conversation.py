@@ -4,7 +4,6 @@ A hospital that was restarted says hello again and is told again; one whose sess
 another. Whatever else comes in place of an answer is written down and does not count.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ _NOT_ITS_ANSWER: frozenset[Check] = frozenset(
     {"size", "signature", "form", "run", "round", "base", "nonce"}
 )
 """Refused for these, a message may be another's, or of another round: the answer may yet come."""
-_log = logging.getLogger(__name__)
 
 
 class AbsentError(WardroundError):
@@ -106,9 +104,9 @@ class Conversation:
             return Refused(self.hospital, number, "round", why)
         return note
 
-    def event(self, what: str, number: int, why: str) -> None:
-        """Write down what did not go as it should."""
-        self.common.sessions.event(what, self.hospital, number, why)
+    def event(self, what: str, number: int, **details: str | int) -> None:
+        """Write down what happened."""
+        self.common.sessions.report(what, self.hospital, number, **details)
 
     def _await(
         self,
@@ -124,7 +122,7 @@ class Conversation:
                 self._look_after(number)
                 continue
             if letter.parcel is None:
-                self.event("refused", number, f"form: {letter.fault}")
+                self.event("refused", number, why=f"form: {letter.fault}")
                 continue
             if self._again(letter, number):
                 post()
@@ -132,10 +130,10 @@ class Conversation:
             answer = read(letter.parcel)
             if not isinstance(answer, Refused):
                 return answer
-            self.event("refused", number, f"{answer.check}: {answer.reason}")
+            self.event("refused", number, why=f"{answer.check}: {answer.reason}")
             if answer.check not in _NOT_ITS_ANSWER:
                 raise AbsentError(self.hospital, number, f"{answer.check}: {answer.reason}")
-        self.event("missing", number, "no answer in time")
+        self.event("missing", number, why="no answer in time")
         raise AbsentError(self.hospital, number, "no answer in time")
 
     def _first_hello(self, sent: Parcel) -> Hello | Refused:
@@ -150,6 +148,7 @@ class Conversation:
             why = f"{found.rows.train} rows, the roster allows {self.member.max_examples}"
             return Refused(self.hospital, 0, "examples", why)
         self._known = found
+        self.event("joined", 0, md5=found.md5, rows=found.rows.train)
         return found
 
     def _again(self, letter: Letter, number: int) -> bool:
@@ -161,17 +160,17 @@ class Conversation:
             note = self._opened(letter.parcel)
         except RefusalError:
             return False  # whoever reads it says why
-        if note.kind in ("refusal", "fault"):
+        if note.kind == "fault":
             why = str(note.body.get("why", ""))[:500]
-            self.event(note.kind, number, why)
+            self.event("fault", number, why=why)
             raise AbsentError(self.hospital, number, why)
         if note.kind != "hello" or self._welcome is None:
             return False
         if note.body.get("md5") != self.known.md5:
             why = "its records are others than when it joined; begin the job again"
-            self.event("refused", number, why)
+            self.event("refused", number, why=why)
             raise AbsentError(self.hospital, number, why)
-        self.event("rejoined", number, "")
+        self.event("rejoined", number)
         self.tell(self._welcome)
         return True
 
@@ -179,7 +178,7 @@ class Conversation:
         """Give it another session if its own has ended."""
         ended = self.common.sessions.ended(self.hospital)
         if ended is not None:
-            self.event("session ended", number, ended)
+            self.event("session ended", number, state=ended)
             self.common.sessions.begin(self.hospital)
 
     def _opened(self, sent: Parcel) -> Note:

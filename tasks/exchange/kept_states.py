@@ -34,5 +34,13 @@ class KeptStates:
             if int(path.stem) < still:
                 path.unlink()
 
+    def approve(self, plan: str) -> None:
+        """Remember that a person here approved the plan with this digest."""
+        write_atomic(self.folder / f"approved-{plan}", b"", durable=True)
+
+    def approved(self, plan: str) -> bool:
+        """Was it, in this job?"""
+        return (self.folder / f"approved-{plan}").exists()
+
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.safetensors"

@@ -25,12 +25,14 @@ from federated.types import Order, Trained, Weights
 from federated.weights import floating
 from tasks.exchange import keys
 from tasks.exchange.admission import Accepted, Awaited, Refused, accept_order
+from tasks.exchange.audit import Event
 from tasks.exchange.envelope import EVALUATE, LOSS, new_nonce
 from tasks.exchange.hello import floats, hello_body, hello_of, hexes, statistics_in
 from tasks.exchange.kept_states import KeptStates
 from tasks.exchange.mailbox import Parcel, parcel
 from tasks.exchange.messages import of_update, order_template
 from tasks.exchange.note import Note, open_note, seal_note
+from tasks.exchange.policy import Plan, plan_of
 from tasks.exchange.refusal import RefusalError
 from tasks.exchange.site import SITE, SiteConfig, located, read_site
 from tasks.exchange.store import Store
@@ -99,6 +101,20 @@ class Session:
             KeptStates(folder / "state" / voice.run),
         )
         return cls(voice, config, store, states, raw, md5(data / RECORDS))
+
+    @property
+    def plan(self) -> Plan:
+        """What the job does here."""
+        return plan_of(self.config, self.raw.schema, self.voice.run)
+
+    @property
+    def rows(self) -> int:
+        """Training rows."""
+        return int(self.raw.train.sum())
+
+    def event(self, what: str, number: int | None = None, **details: str | int) -> Event:
+        """For the hospital's audit log."""
+        return Event(what, self.voice.site.name, number, {"run": self.voice.run, **details})
 
     def hello(self) -> Parcel:
         """What it joins with."""

@@ -4,13 +4,12 @@ A session is a run of the deployment `hospital-session/NAME`, which the hospital
 starts. One thread fetches all mail and sorts it by the hospital that it claims to be from.
 """
 
-import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from uuid import UUID
 
 from prefect.exceptions import ObjectNotFound
@@ -21,18 +20,23 @@ from tasks.exchange.mailbox import COORDINATOR, Letter, Mailbox, Parcel, pause
 from tasks.exchange.store import ExchangeError
 
 FLOW = "hospital-session"
-_log = logging.getLogger(__name__)
-Event = Callable[[str, str, int, str], None]
-"""what, hospital, round, why."""
+TROUBLE = frozenset({"refused", "missing", "fault", "session ended"})
+"""Events that are no good news."""
+
+
+class Report(Protocol):
+    """Writes down what happened with a hospital in a round. details: never a row's value."""
+
+    def __call__(self, what: str, hospital: str, number: int, **details: str | int) -> None: ...
 
 
 class Sessions:
     """A context manager; leaving it ends the thread. parameters: of a hospital's session."""
 
     def __init__(
-        self, mailbox: Mailbox, parameters: Mapping[str, Mapping[str, Any]], event: Event
+        self, mailbox: Mailbox, parameters: Mapping[str, Mapping[str, Any]], report: Report
     ) -> None:
-        self._mailbox, self._parameters, self.event = mailbox, parameters, event
+        self._mailbox, self._parameters, self.report = mailbox, parameters, report
         self._runs: dict[str, UUID] = {}
         self._mail: dict[str, queue.Queue[Letter]] = {h: queue.Queue() for h in parameters}
         self._waiting = threading.Semaphore(0)
@@ -69,6 +73,7 @@ class Sessions:
             )
         )
         self._runs[hospital] = run.id
+        self.report("session begun", hospital, 0, flow_run=str(run.id))
 
     def ended(self, hospital: str) -> str | None:
         """The name of the state in which the session has ended, if it has."""
@@ -128,5 +133,5 @@ class Sessions:
         if letter.sender in self._mail:
             self._mail[letter.sender].put(letter)
         else:
-            self.event("refused", letter.sender[:64], 0, "nobody of that name is asked")
+            self.report("refused", letter.sender[:64], 0, why="nobody of that name is asked")
         self._mailbox.discard(letter)

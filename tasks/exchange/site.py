@@ -1,5 +1,6 @@
 """site.yaml: what a hospital's own installation knows of itself and of its coordinator."""
 
+import json
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -7,6 +8,7 @@ from pydantic import Field, ValidationError
 from federated.errors import ConfigError
 from federated.sections import Section, explain, read_sections
 from tasks.exchange.fields import HospitalName, Key
+from tasks.exchange.policy import Policy
 
 SITE = Path("site.yaml")
 
@@ -16,7 +18,7 @@ class SiteConfig(Section):
 
     data: the hospital's folder as `wardround partition` writes it. coordinator: the public key
     whose orders are followed. exchange: where payloads lie, as it is reached from here. key: file
-    of the hospital's private key.
+    of the hospital's private key. audit: folder of its audit log.
     """
 
     name: HospitalName
@@ -24,6 +26,8 @@ class SiteConfig(Section):
     coordinator: Key
     exchange: str = Field(min_length=1)
     key: str = Field(min_length=1)
+    audit: str = Field(min_length=1)
+    policy: Policy
 
 
 def read_site(path: Path) -> SiteConfig:
@@ -34,6 +38,38 @@ def read_site(path: Path) -> SiteConfig:
         return SiteConfig.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{path}:\n{explain(error, SiteConfig)}") from None
+
+
+_TEXT = """\
+# This hospital's installation of Wardround. Paths are relative to this folder.
+
+name: {name}
+# the hospital's own rows, as `wardround partition` writes them: this folder never leaves
+data: {data}
+# the coordinator whose orders are followed, and nobody else's
+coordinator: {coordinator}
+# where weights and updates are exchanged, as it is reached from here: a folder, or a URL of fsspec
+exchange: {exchange}
+# the private key, which never leaves, and the log of all that was asked and answered
+key: {key}
+audit: audit
+
+# what jobs may do here; null allows any
+policy:
+  models: null        # e.g. [logistic, mlp]
+  algorithms: null    # presets, e.g. [fedavg, scaffold]
+  columns: null       # of the data, e.g. [age, sex]
+  max_rounds: null
+  min_rows: 20        # training rows that this hospital must have
+  hours: null         # local time in which jobs may begin, e.g. "07:00-19:00"
+  approval: required  # a person here resumes each job on the Prefect page | not_required
+"""
+
+
+def site_text(name: str, data: str, coordinator: str, exchange: str, key: str) -> str:
+    """A site.yaml in which every job needs a person's approval."""
+    values = {"name": name, "data": data, "coordinator": coordinator, "exchange": exchange}
+    return _TEXT.format(key=key, **{k: json.dumps(v) for k, v in values.items()})
 
 
 def located(folder: Path, location: str) -> str:

@@ -1,54 +1,90 @@
 """A coordinator and hospitals as processes of their own, each with a folder of its own."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
 from tasks.exchange import keys
+from tasks.exchange.audit_check import LOG
 from tasks.exchange.roster import Member, Roster, write_roster
 from tasks.hospital_files import load_hospital
 from tests.conftest import ROOT
 from tests.wardround.command import SCRIPT
 
-END_SECONDS = 20
+END_SECONDS, JOIN_SECONDS = 20, 60
+ANY = {
+    **dict.fromkeys(("models", "algorithms", "columns", "max_rounds", "hours")),
+    "min_rows": 1,
+    "approval": "not_required",
+}
 
 
 @dataclass
 class Federation:
-    """project: the coordinator's. sites: hospital → its folder. logs: of all processes."""
+    """sites: hospital → its folder. common: the coordinator's keys and roster. logs: of all."""
 
-    project: Path
     sites: Mapping[str, Path]
+    common: Path
+    exchange: Path
     logs: Path
     url: str
     joined: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def join(self, hospital: str) -> None:
-        """Start the hospital's worker."""
-        command = ("site", "join", "--folder", str(self.sites[hospital]))
-        self.joined[hospital] = self._start(command, self.sites[hospital], hospital)
+    def join(self, *hospitals: str) -> None:
+        """Start the hospitals' workers, and wait until they have joined."""
+        before = {h: self.log(h).count("has joined") for h in hospitals}
+        for hospital in hospitals:
+            folder = self.sites[hospital]
+            command = ("site", "join", "--folder", str(folder))
+            self.joined[hospital] = self._start(command, folder, hospital)
+        for hospital in hospitals:
+            until(lambda h=hospital: self.log(h).count("has joined") > before[h], JOIN_SECONDS)
 
     def kill(self, hospital: str) -> None:
-        """End the hospital's worker and its sessions without a word."""
-        os.killpg(self.joined.pop(hospital).pid, signal.SIGKILL)
+        """End the hospital's worker and its session without a word."""
+        process = self.joined.pop(hospital)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
-    def begin(self, *overrides: str, name: str = "coordinator") -> subprocess.Popen[bytes]:
-        """Start the coordinator's training."""
-        given = [part for one in overrides for part in ("--set", one)]
-        return self._start(("train", *given), self.project, name)
+    def deployed(self, project: Path, **settings: Any) -> Path:
+        """The project as the coordinator's."""
+        shutil.copytree(self.common, project, dirs_exist_ok=True)
+        params = yaml.safe_load((project / "params.yaml").read_text())
+        own = {"mode": "deployment", "exchange": str(self.exchange), "join_s": JOIN_SECONDS}
+        params["federation"] |= own | settings
+        (project / "params.yaml").write_text(yaml.safe_dump(params))
+        return project
+
+    def begin(self, project: Path) -> subprocess.Popen[bytes]:
+        """Start a coordinator's training."""
+        return self._start(("train",), project, project.name)
 
     def log(self, name: str) -> str:
-        """What a process has written."""
-        return (self.logs / f"{name}.log").read_text()
+        """What a process has written so far."""
+        path = self.logs / f"{name}.log"
+        return path.read_text() if path.exists() else ""
+
+    def events(self, folder: Path) -> list[dict[str, Any]]:
+        """Of the audit log in a project's or site's folder."""
+        path = folder / "audit" / LOG
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def happened(self, folder: Path, event: str, hospital: str, number: int) -> bool:
+        """Is it in the audit log?"""
+        wanted = event, hospital, number
+        return any((e["event"], e["hospital"], e["round"]) == wanted for e in self.events(folder))
 
     def end(self) -> None:
         """End all that has joined."""
@@ -62,32 +98,32 @@ class Federation:
                 process.wait()
 
     def _start(self, command: Sequence[str], where: Path, name: str) -> subprocess.Popen[bytes]:
+        own = {"PREFECT_API_URL": self.url, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+        quiet = {"PREFECT_HOME": str(where / ".prefect"), "PREFECT_LOGGING_LEVEL": "WARNING"}
         with (self.logs / f"{name}.log").open("ab") as log:
-            return _process(command, where, log, self.url)
+            return subprocess.Popen(
+                [SCRIPT, *command],
+                cwd=where,
+                env={**os.environ, **own, **quiet},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
 
-def _process(
-    command: Sequence[str], where: Path, log: IO[bytes], url: str
-) -> subprocess.Popen[bytes]:
-    own = {"PREFECT_API_URL": url, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    quiet = {"PREFECT_HOME": str(where / ".prefect"), "PREFECT_LOGGING_LEVEL": "WARNING"}
-    return subprocess.Popen(
-        [SCRIPT, *command],
-        cwd=where,
-        env={**os.environ, **own, **quiet},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+def until(true: Callable[[], bool], seconds: float) -> None:
+    """Wait for it, or fail."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.05)
 
 
 @contextmanager
-def federation(
-    folder: Path, project: Path, url: str, hospitals: Path, **settings: Any
-) -> Iterator[Federation]:
-    """hospitals: folders of their partitions, which move to sites of their own."""
-    coordinator = keys.create(project / "keys" / "coordinator")
-    exchange, logs = folder / "exchange", folder / "logs"
+def federation(folder: Path, url: str, hospitals: Path) -> Iterator[Federation]:
+    """hospitals: folders of their partitions, which are copied to sites of their own."""
+    common, exchange, logs = folder / "coordinator", folder / "exchange", folder / "logs"
+    coordinator = keys.create(common / "keys" / "coordinator")
     logs.mkdir()
     sites, members = {}, {}
     for partition in sorted(p for p in hospitals.iterdir() if p.is_dir()):
@@ -101,16 +137,15 @@ def federation(
             "coordinator": coordinator.public.text,
             "exchange": str(exchange),
             "key": f"keys/{name}",
+            "audit": "audit",
+            "policy": ANY,
         }
         (site / "site.yaml").write_text(yaml.safe_dump(values))
         rows = int(load_hospital(partition).train.sum())
         members[name] = Member(key=private.public, max_examples=rows, added=date(2026, 1, 1))
         sites[name] = site
-    write_roster(project / "roster.yaml", Roster(hospitals=members))
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    params["federation"] |= {"mode": "deployment", "exchange": str(exchange), **settings}
-    (project / "params.yaml").write_text(yaml.safe_dump(params))
-    found = Federation(project, sites, logs, url)
+    write_roster(common / "roster.yaml", Roster(hospitals=members))
+    found = Federation(sites, common, exchange, logs, url)
     try:
         yield found
     finally:

@@ -1,42 +1,177 @@
 """Hospitals at their own sites: real processes, messages through a real Prefect server."""
 
-import time
-from collections.abc import Callable
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
-from tests.conftest import Project
-from tests.flows.federation import federation
+from tasks.exchange import keys
+from tasks.exchange.audit_check import verify
+from tests.conftest import ROOT, SMALL, merged
+from tests.flows.federation import Federation, federation, until
+from tests.flows.patients import SCHEMA, TABLE, Patients, made_up, write
+from tests.flows.traces import contents, forms, leaks
 
 pytestmark = pytest.mark.slow
+END = 120  # seconds
+MODEL = "reports/model.safetensors"
+SOURCE = {"path": TABLE, "target": "ill", "hospital": "site", "drop": ["note"], "schema": SCHEMA}
+SETTINGS: dict[str, Any] = {
+    "data": {"dataset": "table", "hospitals": ["north", "south", "west"], "source": SOURCE},
+    "run": {"rounds": 6, "baselines": []},
+}
 
 
-@pytest.mark.parametrize("algorithm", ["fedavg", "scaffold"])
-def test_the_final_weights_are_the_simulations(
-    algorithm: str,
-    make_project: Project,
-    train: Callable[..., Any],
-    prefect_url: str,
-    tmp_path: Path,
+class World(NamedTuple):
+    """ours: with all hospitals joined. make: a project by name and settings."""
+
+    ours: Federation
+    make: Callable[..., Path]
+    patients: Patients
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, prefect_url: str
+) -> Iterator[World]:
+    folder, patients = tmp_path_factory.mktemp("federation"), made_up()
+
+    def make(name: str, **sections: dict[str, Any]) -> Path:
+        project = folder / name
+        (project / "mlruns").mkdir(parents=True)
+        shutil.copy(migrated_database, project / "mlruns" / "mlflow.db")
+        values = yaml.safe_load((ROOT / "params.yaml").read_text())
+        for changes in (SMALL, SETTINGS, sections):
+            values = merged(values, changes)
+        (project / "params.yaml").write_text(yaml.safe_dump(values))
+        return project
+
+    source = make("source")
+    write(patients, source)
+    from federated.config import load
+    from tasks.job import load_job
+
+    load_job(load(source / "params.yaml"), source)
+    with federation(folder, prefect_url, source / "data" / "hospitals") as ours:
+        ours.join(*ours.sites)
+        yield World(ours, make, patients)
+
+
+def simulated(world: World, train: Callable[..., Any], name: str, **sections: Any) -> bytes:
+    """The final model of the same run with all hospitals in one place."""
+    project = world.make(f"{name}-simulated", **sections)
+    write(world.patients, project)
+    train(project)
+    return (project / MODEL).read_bytes()
+
+
+def test_a_hospital_that_is_killed_comes_back_and_the_bytes_are_the_simulations(
+    world: World, train: Callable[..., Any]
 ) -> None:
-    settings = {"algorithm": {"name": algorithm}, "run": {"baselines": []}}
-    simulated, project = make_project("simulated", **settings), make_project("project", **settings)
-    train(simulated)
-    (hospitals,) = simulated.glob("data/**/hospitals")
-    with federation(tmp_path, project, prefect_url, hospitals, deadline_s=60, join_s=60) as ours:
-        for hospital in ours.sites:
-            ours.join(hospital)
-        time.sleep(12)
-        begun = time.monotonic()
-        run = ours.begin()
-        code = run.wait(timeout=120)
-        print("seconds", time.monotonic() - begun)
-        print(ours.log("coordinator"))
-        for hospital in ours.sites:
-            print(ours.log(hospital))
-        assert code == 0
-    assert (project / "reports/model.safetensors").read_bytes() == (
-        simulated / "reports/model.safetensors"
-    ).read_bytes()
+    """With control variates, of which each hospital keeps its own."""
+    ours, given = world.ours, {"algorithm": {"name": "scaffold"}}
+    project = ours.deployed(world.make("killed", **given))
+    run = ours.begin(project)
+    until(lambda: ours.happened(project, "accepted", "west", 1), END)
+    ours.kill("west")
+    ours.join("west")
+    assert run.wait(timeout=END) == 0, ours.log("killed")
+    assert (project / MODEL).read_bytes() == simulated(world, train, "killed", **given)
+    assert any(e["event"] == "rejoined" for e in ours.events(project))
+
+
+def test_a_coordinator_that_is_killed_goes_on_to_the_same_bytes(
+    world: World, train: Callable[..., Any]
+) -> None:
+    ours = world.ours
+    project = ours.deployed(world.make("resumed"))
+    run = ours.begin(project)
+    until(lambda: ours.happened(project, "accepted", "west", 3), END)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert ours.begin(project).wait(timeout=END) == 0, ours.log("resumed")
+    assert (project / MODEL).read_bytes() == simulated(world, train, "resumed")
+    asked = [e["round"] for e in ours.events(project) if e["event"] == "accepted"]
+    assert asked.count(1) == asked.count(2) == 3  # hospitals: those rounds are not done again
+
+
+def test_a_round_with_a_quorum_goes_on_without_a_hospital(
+    world: World, train: Callable[..., Any]
+) -> None:
+    """Its model is that of a run which asks the others alone, on statistics of all."""
+    ours = world.ours
+    settings = {"quorum": 2, "deadline_s": 4.0, "retries": 0}
+    project = ours.deployed(world.make("quorum", run={"rounds": 2}), **settings)
+    run = ours.begin(project)
+    until(lambda: ours.happened(project, "joined", "west", 0), END)
+    ours.kill("west")
+    assert run.wait(timeout=END) == 0, ours.log("quorum")
+    ours.join("west")
+    others = {"algorithm": {"selection": {"name": "only", "hospitals": ["north", "south"]}}}
+    alone = simulated(world, train, "quorum", run={"rounds": 2}, **others)
+    assert (project / MODEL).read_bytes() == alone
+    assert ours.happened(project, "missing", "west", 2)
+
+
+def test_without_a_quorum_it_stops_and_says_who_is_missing(world: World) -> None:
+    ours = world.ours
+    project = ours.deployed(world.make("short"), deadline_s=2.0, retries=1)
+    run = ours.begin(project)
+    until(lambda: ours.happened(project, "joined", "west", 0), END)
+    ours.kill("west")
+    assert run.wait(timeout=END) == 1
+    ours.join("west")
+    said = ours.log("short")
+    assert "2 of 3 hospitals answered, quorum 3" in said
+    assert "west: no answer in time" in said
+
+
+def test_a_hospitals_policy_refuses_a_job_and_the_coordinator_learns_why(world: World) -> None:
+    ours = world.ours
+    path = ours.sites["north"] / "site.yaml"
+    before = path.read_text()
+    strict = yaml.safe_load(before)
+    strict["policy"] |= {"max_rounds": 3, "models": ["mlp"]}
+    path.write_text(yaml.safe_dump(strict))
+    try:
+        project = ours.deployed(world.make("refused"), join_s=20.0)
+        assert ours.begin(project).wait(timeout=END) == 1
+    finally:
+        path.write_text(before)
+    said = ours.log("refused")
+    assert "north: refused by the hospital's policy: model logistic: not allowed here" in said
+    assert "6 rounds are asked, at most 3 are allowed" in said
+    assert not any(e["event"] == "accepted" for e in ours.events(project))
+
+
+def test_nothing_of_a_patient_has_left(world: World) -> None:
+    """After all runs above: in the exchange, the Prefect server, and all that coordinators have."""
+    ours, numbers = world.ours, world.patients.numbers()
+    wanted = {name: forms(value) for name, value in numbers.items()}
+    folder = ours.logs.parent
+    made = [p for p in folder.iterdir() if p.name not in ("sites", "source")]
+    roots = [p for p in made if not p.name.endswith("-simulated")]
+    kept = [p for s in ours.sites.values() for p in s.iterdir() if p.name != "data"]
+    server = Path(os.environ["PREFECT_HOME"])
+    assert len(roots) >= 6
+    assert leaks(contents([*roots, *kept, server]), wanted) == []
+    found = leaks(contents([ours.sites["north"] / "data"]), wanted)
+    assert len(found) >= 10  # the search finds what is there
+
+
+def test_every_audit_log_is_as_it_was_written(world: World) -> None:
+    ours = world.ours
+    for hospital, site in ours.sites.items():
+        key = keys.load(site / "keys" / hospital).public
+        found = verify(site / "audit", key, unsigned=True)
+        assert found.fault is None, hospital
+        assert found.entries > 10
+    private = keys.load(ours.common / "keys" / "coordinator")
+    for project in ("killed", "resumed", "quorum"):
+        folder = ours.logs.parent / project / "audit"
+        assert verify(folder, private.public).fault is None
