@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: train study test lint ui bench bench-peers bench-scale setup clean
+.PHONY: train study test lint ui federation-demo bench bench-peers bench-scale setup clean
 
 train: setup  ## the main job: prepare, partition, train over four hospitals, report
 	dvc repro --quiet
@@ -23,6 +23,10 @@ lint: setup  ## style and types
 	ruff check .
 	ruff format --check .
 	mypy
+
+federation-demo: setup  ## a federation on this machine, every part a process of its own
+	dvc repro --quiet partition
+	python -m wardround.demo
 
 ui: setup  ## MLflow's page over this project's runs
 	wardround ui

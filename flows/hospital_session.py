@@ -8,7 +8,7 @@ hospital, with two texts as parameters, of which the plan is signed. Run by hand
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,7 @@ FOLDER = "WARDROUND_SITE"
 """Environment variable: the folder of site.yaml."""
 _PATIENCE = 3600.0  # seconds for which the Prefect server may be gone
 _APPROVAL = 7 * 24 * 3600  # seconds that a job waits for a person's approval
+_DAY = 24 * 3600.0
 _LOOK = 5.0  # seconds without a letter, until the session looks whether it was cancelled
 
 
@@ -63,18 +64,13 @@ def hospital_session(run: str, plan: str) -> None:
     voice, config = asked(folder, run, bytes.fromhex(plan))
     assert flow_run.id is not None
     mailbox = Mailbox(UUID(flow_run.id), _PATIENCE)
-
-    def post(sent: Parcel) -> None:
-        mailbox.post(voice.coordinator, voice.site.name, sent)
-
-    with opened(folder / voice.site.audit, voice.private) as audit, _told(voice, post, audit):
+    with opened(folder / voice.site.audit, voice.private) as audit, _told(voice, mailbox, audit):
         session = Session.begin(folder, voice, config)
         permit(session, audit)
         for old in mailbox.letters():  # of a session that was cut off: what counts comes again
             mailbox.discard(old)
-        post(session.hello())
-        audit.append(session.event("joined", md5=session.digest))
-        attend(session, incoming(mailbox), post, audit)
+        say_hello(session, mailbox, audit)
+        attend(session, mailbox, audit)
 
 
 def permit(session: Session, audit: Audit) -> None:
@@ -97,31 +93,44 @@ def permit(session: Session, audit: Audit) -> None:
     audit.append(session.event("approved", plan=plan.digest))
 
 
-def attend(
-    session: Session, parcels: Iterator[Parcel], post: Callable[[Parcel], None], audit: Audit
-) -> None:
+def say_hello(session: Session, mailbox: Mailbox, audit: Audit) -> None:
+    """Join, or join again."""
+    mailbox.peer = session.voice.coordinator
+    _post(session.voice, mailbox, session.hello())
+    audit.append(session.event("joined", md5=session.digest))
+
+
+def attend(session: Session, mailbox: Mailbox, audit: Audit) -> None:
     """Answer the coordinator until it says that the job is over."""
     placed: Placed | None = None
-    for sent in parcels:
+    for sent in incoming(mailbox):
         try:
             if sent.form == "envelope" and placed is not None:
-                _follow(placed, sent, post, audit)
+                _follow(placed, sent, mailbox, audit)
             if sent.form == "envelope":
                 continue
             note = session.voice.opened(sent)
-            if note.kind == "done":
-                audit.append(session.event("done", how=str(note.body.get("how"))))
-                return
-            if note.kind == "mean":
-                post(session.squares(note))
-                audit.append(session.event("sent", answers="mean"))
-            if note.kind == "statistics":
-                placed = session.placed(note)
+            match note.kind:
+                case "done":
+                    audit.append(session.event("done", how=str(note.body.get("how"))))
+                    return
+                case "plan":  # of a coordinator that was killed, and goes on as another flow run
+                    session, placed = session.under(note), None
+                    say_hello(session, mailbox, audit)
+                case "mean":
+                    _post(session.voice, mailbox, session.squares(note))
+                    audit.append(session.event("sent", answers="mean"))
+                case "statistics":
+                    placed = session.placed(note)
         except RefusalError as error:
             audit.append(session.event("refused", why=str(error)))
 
 
-def _follow(placed: Placed, sent: Parcel, post: Callable[[Parcel], None], audit: Audit) -> None:
+def _post(voice: Voice, mailbox: Mailbox, sent: Parcel) -> None:
+    mailbox.post(voice.coordinator, voice.site.name, sent)
+
+
+def _follow(placed: Placed, sent: Parcel, mailbox: Mailbox, audit: Audit) -> None:
     """Answer an order that is right. Raises RefusalError for any other."""
     found = placed.read(sent)
     if isinstance(found, Refused):
@@ -132,12 +141,13 @@ def _follow(placed: Placed, sent: Parcel, post: Callable[[Parcel], None], audit:
         return train(site.hospital, number, unseen(site), unseen(order), unseen(state))
 
     answer = placed.follow(found, as_task)
-    post(answer)
+    _post(session.voice, mailbox, answer)
     audit.append(session.event("sent", number, answers=found.kind, payload=answer.payload or ""))
 
 
 def incoming(mailbox: Mailbox) -> Iterator[Parcel]:
-    """Parcels as they come. Raises WardroundError once this flow run was ended from outside."""
+    """Parcels as they come. Raises WardroundError once this flow run, or the coordinator's, is
+    over, or if none comes for a day."""
     since = looked = time.monotonic()
     while True:
         for letter in (letters := mailbox.letters()):
@@ -150,23 +160,25 @@ def incoming(mailbox: Mailbox) -> Iterator[Parcel]:
             continue
         if now - looked > _LOOK:
             looked = now
-            state = mailbox.patiently(lambda: mailbox.client.read_flow_run(mailbox.flow_run)).state
-            if state is None or state.is_final():
-                raise WardroundError(
-                    f"this session was ended from outside ({state and state.name})"
-                )
+            for run in (mailbox.flow_run, mailbox.peer):
+                state = mailbox.state(run)
+                if state is None or state.is_final():
+                    whose = "this session" if run == mailbox.flow_run else "the coordinator's run"
+                    raise WardroundError(f"{whose} has ended ({state and state.name})")
+            if now - since > _DAY:
+                raise WardroundError("nothing was heard of the coordinator for a day")
         time.sleep(pause(now - since))
 
 
 @contextmanager
-def _told(voice: Voice, post: Callable[[Parcel], None], audit: Audit) -> Iterator[None]:
+def _told(voice: Voice, mailbox: Mailbox, audit: Audit) -> Iterator[None]:
     """The coordinator is told of what ends the session early."""
     try:
         yield
     except WardroundError as error:
         audit.append(Event("fault", voice.site.name, None, {"run": voice.run, "why": str(error)}))
         with suppress(ExchangeError):
-            post(voice.note("fault", 0, why=str(error)))
+            _post(voice, mailbox, voice.note("fault", 0, why=str(error)))
         raise
 
 

@@ -53,16 +53,15 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
     if not roster.hospitals:
         raise ConfigError(f"{settings.roster}: no hospital; `wardround roster add` enters one")
     note = project / "mlruns" / "deployments" / f"{_identity(config, roster)[:12]}.json"
-    known = json.loads(note.read_text()) if note.exists() else {"run": f"w-{new_nonce()}"}
-    run, store = str(known["run"]), Store(located(project, settings.exchange))
-    asked = {h: _parameters(config, run, h, private, me) for h in sorted(roster.hospitals)}
+    run, former = _known(note)
+    store = Store(located(project, settings.exchange))
+    plans = {h: _plan(config, run, h, private, me) for h in sorted(roster.hospitals)}
     with (
         opened(project / AUDIT, private) as audit,
-        Sessions(Mailbox(me, _PATIENCE), asked, _recorded(audit)) as sessions,
+        Sessions(Mailbox(me, _PATIENCE), run, plans, former, _recorded(audit)) as sessions,
     ):
-        sessions.end(known.get("sessions", []))
         common = Common(run, private, store, sessions)
-        talks = {h: Conversation(h, roster.hospitals[h], common) for h in asked}
+        talks = {h: Conversation(h, roster.hospitals[h], common) for h in plans}
         try:
             job = _joined(config, project, talks)
             _remember(note, run, sessions)
@@ -80,17 +79,22 @@ def _identity(config: Config, roster: Roster) -> str:
     return digest_json([config.model_dump(mode="json"), members, version("wardround")])
 
 
-def _parameters(
-    config: Config, run: str, hospital: str, private: keys.PrivateKey, me: UUID
-) -> dict[str, str]:
-    """Of its session: the plan, signed, so that nobody else can send a hospital one."""
+def _plan(config: Config, run: str, hospital: str, private: keys.PrivateKey, me: UUID) -> bytes:
+    """What its session is asked to do, signed, so that nobody else can send a hospital one."""
     body = {"config": json.dumps(config.model_dump(mode="json")), "coordinator": str(me)}
-    sealed = seal_note(Note("plan", run, hospital, 0, new_nonce(), body=body), private)
-    return {"run": run, "plan": sealed.hex()}
+    return seal_note(Note("plan", run, hospital, 0, new_nonce(), body=body), private)
+
+
+def _known(note: Path) -> tuple[str, dict[str, str]]:
+    """The job's name, and its sessions if it was begun before and not finished."""
+    if not note.exists():
+        return f"w-{new_nonce()}", {}
+    values = json.loads(note.read_text())
+    return values["run"], values["sessions"]
 
 
 def _remember(note: Path, run: str, sessions: Sessions) -> None:
-    values = {"run": run, "sessions": list(sessions.runs.values())}
+    values = {"run": run, "sessions": sessions.runs}
     note.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(note, json.dumps(values).encode())
 
@@ -106,7 +110,8 @@ def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Jo
                 f"hospital {hospital!r} has another schema than {next(iter(hellos))!r}: compare "
                 "their schema.json"
             )
-    statistics = _statistics(config, talks, hellos)
+    statistics, hellos = _statistics(config, talks, hellos)
+    talks = {h: talks[h] for h in hellos}
     for talk in talks.values():
         talk.welcome(talk.note("statistics", **statistics_body(statistics)))
     inputs = input_shape(first.schema, config.data.missing_indicators)
@@ -132,12 +137,12 @@ def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Jo
 
 
 def _statistics(
-    config: Config, talks: Mapping[str, Conversation], hellos: Mapping[str, Hello]
-) -> FeatureStatistics:
-    """Both exchanges of `federated.statistics`, by messages."""
+    config: Config, talks: Mapping[str, Conversation], hellos: dict[str, Hello]
+) -> tuple[FeatureStatistics, dict[str, Hello]]:
+    """Both exchanges of `federated.statistics`, by messages; and those who took part in both."""
     schema = next(iter(hellos.values())).schema
     if config.data.scaling == "off":
-        return unscaled(schema)
+        return unscaled(schema), hellos
     parts = []
     for hospital, one in hellos.items():
         if one.sums is None:
@@ -163,9 +168,10 @@ def _statistics(
             raise AbsentError(talk.hospital, 0, f"{error.check}: {error.why}") from error
 
     found = _together(talks, config, squares)
-    if found.keys() != talks.keys():
-        raise WardroundError("a hospital left while statistics were agreed on: begin again")
-    return finish(merged, list(found.values()))
+    if found.keys() != talks.keys():  # the sums of one that has left must not count
+        left = {h: one for h, one in hellos.items() if h in found}
+        return _statistics(config, {h: talks[h] for h in left}, left)
+    return finish(merged, list(found.values())), hellos
 
 
 def _together(

@@ -62,8 +62,15 @@ class Conversation:
         return self._known
 
     def join(self, until: float) -> Hello:
-        """Its hello. until: on the monotonic clock. Raises AbsentError."""
-        self.common.sessions.begin(self.hospital)
+        """Its hello. until: on the monotonic clock. Raises AbsentError.
+
+        A session that is still there, of a coordinator that was killed, gets the new plan.
+        """
+        plan = self.common.sessions.take_up(self.hospital)
+        if plan is None:
+            self.common.sessions.begin(self.hospital)
+        else:
+            self._post(parcel("note", plan))
         return self._await(0, until, self._first_hello, lambda: None)
 
     def tell(self, note: Note) -> None:
@@ -164,14 +171,15 @@ class Conversation:
             why = str(note.body.get("why", ""))[:500]
             self.event("fault", number, why=why)
             raise AbsentError(self.hospital, number, why)
-        if note.kind != "hello" or self._welcome is None:
+        if note.kind != "hello" or self._known is None:
             return False
         if note.body.get("md5") != self.known.md5:
             why = "its records are others than when it joined; begin the job again"
             self.event("refused", number, why=why)
             raise AbsentError(self.hospital, number, why)
         self.event("rejoined", number)
-        self.tell(self._welcome)
+        if self._welcome is not None:
+            self.tell(self._welcome)
         return True
 
     def _look_after(self, number: int) -> None:

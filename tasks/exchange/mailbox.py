@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field, ValidationError
@@ -67,10 +68,11 @@ class Letter:
 
 
 class Mailbox:
-    """Of one flow run. patience: seconds for which an unreachable server is tried again."""
+    """Of one flow run. patience: seconds for which an unreachable server is tried again. peer:
+    the flow run that it hears from."""
 
     def __init__(self, flow_run: UUID, patience: float) -> None:
-        self.flow_run, self._patience = flow_run, patience
+        self.flow_run, self._patience, self.peer = flow_run, patience, flow_run
         self._client: SyncPrefectClient = get_client(sync_client=True)
 
     def post(self, to: UUID, sender: str, sent: Parcel) -> None:
@@ -110,6 +112,10 @@ class Mailbox:
                         f"Prefect's server: {type(error).__name__}: {error}"
                     ) from error
                 time.sleep(0.5)
+
+    def state(self, run: UUID) -> State | None:
+        """Of any flow run. Raises ExchangeError."""
+        return self.patiently(lambda: self._client.read_flow_run(run)).state
 
     @property
     def client(self) -> SyncPrefectClient:

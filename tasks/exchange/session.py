@@ -6,7 +6,7 @@ of the model's scores, and reasons why not.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -101,6 +101,14 @@ class Session:
             KeptStates(folder / "state" / voice.run),
         )
         return cls(voice, config, store, states, raw, md5(data / RECORDS))
+
+    def under(self, note: Note) -> Self:
+        """The session, answering the flow run that a new plan names. Raises RefusalError where it
+        is not the plan that was permitted."""
+        if json.loads(note.body["config"]) != self.config.model_dump(mode="json"):
+            raise RefusalError("run", "another plan for the same job")
+        voice = replace(self.voice, coordinator=UUID(note.body["coordinator"]))
+        return replace(self, voice=voice)
 
     @property
     def plan(self) -> Plan:

@@ -7,13 +7,11 @@ starts. One thread fetches all mail and sorts it by the hospital that it claims 
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any, Protocol, Self
+from collections.abc import Mapping
+from typing import Protocol, Self
 from uuid import UUID
 
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled
 
 from federated.errors import WardroundError
 from tasks.exchange.mailbox import COORDINATOR, Letter, Mailbox, Parcel, pause
@@ -31,14 +29,21 @@ class Report(Protocol):
 
 
 class Sessions:
-    """A context manager; leaving it ends the thread. parameters: of a hospital's session."""
+    """A context manager; leaving it ends the thread. plans: hospital → its signed plan. former:
+    hospital → flow run of the session that it had with a coordinator that is no more."""
 
     def __init__(
-        self, mailbox: Mailbox, parameters: Mapping[str, Mapping[str, Any]], report: Report
+        self,
+        mailbox: Mailbox,
+        run: str,
+        plans: Mapping[str, bytes],
+        former: Mapping[str, str],
+        report: Report,
     ) -> None:
-        self._mailbox, self._parameters, self.report = mailbox, parameters, report
+        self._mailbox, self._run, self._plans, self.report = mailbox, run, plans, report
+        self._former = former
         self._runs: dict[str, UUID] = {}
-        self._mail: dict[str, queue.Queue[Letter]] = {h: queue.Queue() for h in parameters}
+        self._mail: dict[str, queue.Queue[Letter]] = {h: queue.Queue() for h in plans}
         self._waiting = threading.Semaphore(0)
         self._closed = threading.Event()
         self._fault: WardroundError | None = None
@@ -67,9 +72,10 @@ class Sessions:
                 f"hospital {hospital!r}: no deployment {name} on the Prefect server; it is made "
                 "by `wardround site join` at the hospital"
             ) from error
+        parameters = {"run": self._run, "plan": self._plans[hospital].hex()}
         run = self._mailbox.patiently(
             lambda: client.create_flow_run_from_deployment(
-                deployment.id, parameters=dict(self._parameters[hospital]), tags=["wardround"]
+                deployment.id, parameters=parameters, tags=["wardround"]
             )
         )
         self._runs[hospital] = run.id
@@ -82,13 +88,16 @@ class Sessions:
         )
         return run.state.name if run.state is not None and run.state.is_final() else None
 
-    def end(self, runs: Sequence[str]) -> None:
-        """Cancel sessions of a coordinator that is no more."""
-        for run in runs:
-            with suppress(ObjectNotFound):
-                found = self._mailbox.client.read_flow_run(UUID(run))
-                if found.state is None or not found.state.is_final():
-                    self._mailbox.client.set_flow_run_state(UUID(run), Cancelled(), force=True)
+    def take_up(self, hospital: str) -> bytes | None:
+        """The plan to send to the session that the hospital still has, if it has one."""
+        if hospital not in self._former:
+            return None
+        self._runs[hospital] = UUID(self._former[hospital])
+        try:
+            over = self.ended(hospital) is not None
+        except (ObjectNotFound, ExchangeError):  # of another Prefect server
+            over = True
+        return None if over else self._plans[hospital]
 
     def post(self, hospital: str, sent: Parcel) -> None:
         """Put a parcel into the mailbox of the hospital's session. Raises ExchangeError."""

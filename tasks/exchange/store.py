@@ -31,8 +31,8 @@ class Store:
     def put(self, data: bytes) -> str:
         """Write a payload, whole or not at all; its name. Raises ExchangeError."""
         name = digest(data)
-        system, path = self._system, f"{self._root}/{name}"
         with self._told("written"):
+            system, path = self._system, f"{self._root}/{name}"
             if not system.exists(path):
                 system.makedirs(self._root, exist_ok=True)
                 beside = f"{self._root}/.{name}.{secrets.token_hex(4)}"

@@ -1,0 +1,182 @@
+"""A hospital's session without a network: every parcel and payload that it makes is looked into."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import yaml
+
+from federated.config import Config, load
+from federated.initial import weights_of
+from federated.site import LocalSite
+from federated.statistics import finish, means, merge_sums
+from federated.types import Order
+from tasks.exchange import keys
+from tasks.exchange.admission import Accepted
+from tasks.exchange.envelope import EVALUATE, LOSS, new_nonce
+from tasks.exchange.hello import Hello, floats, hello_in, hexes, statistics_body
+from tasks.exchange.mailbox import Parcel, parcel
+from tasks.exchange.messages import of_order
+from tasks.exchange.note import Note, open_note, seal_note
+from tasks.exchange.refusal import RefusalError
+from tasks.exchange.session import Placed, Session, asked
+from tests.conftest import ROOT
+from tests.flows.federation import ANY
+from tests.flows.patients import SCHEMA, TABLE, made_up, write
+from tests.flows.traces import forms, leaks
+from tests.tasks.exchange.traffic import COORDINATOR, SOUTH
+
+RUN, ME = "run-7", UUID(int=7)
+SOURCE = {"path": TABLE, "target": "ill", "hospital": "site", "drop": ["note"], "schema": SCHEMA}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    """Settings, and the hospitals' folders."""
+    from tasks.job import load_job
+
+    project = tmp_path_factory.mktemp("project")
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["data"] |= {"dataset": "table", "source": SOURCE, "min_rows": 10}
+    values["data"]["hospitals"] = ["north", "south", "west"]
+    values["algorithm"]["name"] = "scaffold"
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    write(made_up(), project)
+    found = load(project / "params.yaml")
+    load_job(found, project)
+    return found, project / "data" / "hospitals"
+
+
+@pytest.fixture
+def site(config: tuple[Config, Path], tmp_path: Path) -> Path:
+    """North's own folder."""
+    shutil.copytree(config[1] / "north", tmp_path / "data" / "north")
+    keys.create(tmp_path / "keys" / "north")
+    values = {
+        "name": "north",
+        "data": "data/north",
+        "coordinator": COORDINATOR.public.text,
+        "exchange": "exchange",
+        "key": "keys/north",
+        "audit": "audit",
+        "policy": ANY,
+    }
+    (tmp_path / "site.yaml").write_text(yaml.safe_dump(values))
+    return tmp_path
+
+
+def plan(config: Config, private: keys.PrivateKey = COORDINATOR, kind: str = "plan") -> bytes:
+    body = {"config": json.dumps(config.model_dump(mode="json")), "coordinator": str(ME)}
+    return seal_note(Note(kind, RUN, "north", 0, new_nonce(), body=body), private)
+
+
+def told(kind: str, **body: object) -> Parcel:
+    return parcel(
+        "note", seal_note(Note(kind, RUN, "north", 0, new_nonce(), body=body), COORDINATOR)
+    )
+
+
+def begun(site: Path, config: Config) -> Session:
+    return Session.begin(site, *asked(site, RUN, plan(config)))
+
+
+def said(session: Session, sent: Parcel) -> Note:
+    return open_note(sent.bytes, session.voice.private.public, RUN, "north")
+
+
+def placed(session: Session) -> tuple[Placed, list[Parcel]]:
+    """The session once statistics are agreed on (with itself), and what it said until then."""
+    hello = session.hello()
+    heard: Hello = hello_in(said(session, hello).body, "north")
+    assert heard.sums is not None
+    merged = merge_sums([heard.sums])
+    mean = told("mean", mean=hexes(means(merged)))
+    squares = session.squares(session.voice.opened(mean))
+    size = len(heard.sums.count)
+    agreed = finish(merged, [floats(said(session, squares).body["squares"], size)])
+    statistics = told("statistics", **statistics_body(agreed))
+    return session.placed(session.voice.opened(statistics)), [hello, squares]
+
+
+def ordered(placed: Placed, number: int, kind: str, kept: int = 0) -> Parcel:
+    order = Order(number, weights_of(placed.local.network))
+    given = {"north": new_nonce()}
+    orders = of_order(order, RUN, given, COORDINATOR, kind=kind, kept={"north": kept})
+    return parcel("envelope", orders.sealed["north"], placed.session.store.put(orders.payload))
+
+
+def followed(placed: Placed, sent: Parcel) -> Parcel:
+    found = placed.read(sent)
+    assert isinstance(found, Accepted)
+    return placed.follow(found, LocalSite.train)
+
+
+def test_nothing_of_a_patient_is_in_any_parcel_or_payload(
+    site: Path, config: tuple[Config, Path]
+) -> None:
+    session = begun(site, config[0])
+    ready, parcels = placed(session)
+    parcels += [
+        followed(ready, ordered(ready, 0, EVALUATE)),
+        followed(ready, ordered(ready, 1, "order")),
+        followed(ready, ordered(ready, 1, EVALUATE, kept=1)),
+        followed(ready, ordered(ready, 1, LOSS, kept=1)),
+    ]
+    numbers = {n: v for n, v in made_up().numbers().items() if n.endswith("north")}
+    inputs = {
+        f"input {i} of row {row}": float(value)
+        for row, values in enumerate(ready.local.data.train.features)
+        for i, value in enumerate(values[:2])
+    }
+    wanted = {n: forms(v) | {v.hex().encode()} for n, v in {**numbers, **inputs}.items()}
+    assert len(wanted) > 40
+
+    def left() -> Iterator[tuple[str, bytes]]:
+        for number, one in enumerate(parcels):
+            yield f"parcel {number}", one.bytes
+            yield f"parcel {number}, as sent", one.model_dump_json().encode()
+        for path in (site / "exchange").iterdir():
+            yield path.name, path.read_bytes()
+
+    assert leaks(left(), wanted) == []
+    rows = (site / "data" / "north" / "records.safetensors").read_bytes()
+    assert len(leaks(iter([("records", rows)]), wanted)) >= 5  # the search finds what is there
+
+
+def test_a_state_is_of_the_round_that_the_order_names(
+    site: Path, config: tuple[Config, Path]
+) -> None:
+    """A round that is asked again is computed again, to the same bytes."""
+    ready, _ = placed(begun(site, config[0]))
+    payloads = [
+        followed(ready, ordered(ready, number, "order", kept)).payload
+        for number, kept in ((1, 0), (2, 1), (2, 1), (2, 0))
+    ]
+    assert payloads[1] == payloads[2]
+    assert payloads[2] != payloads[3]  # without round 1's control variate
+
+
+def test_another_coordinator_is_not_followed(site: Path, config: tuple[Config, Path]) -> None:
+    with pytest.raises(RefusalError, match="signature"):
+        asked(site, RUN, plan(config[0], SOUTH))
+    with pytest.raises(RefusalError, match="not a plan"):
+        asked(site, RUN, plan(config[0], kind="done"))
+    with pytest.raises(RefusalError, match="run"):
+        asked(site, "run-8", plan(config[0]))
+
+
+def test_a_new_plan_for_the_same_job_may_name_another_flow_run_and_nothing_else(
+    site: Path, config: tuple[Config, Path]
+) -> None:
+    session = begun(site, config[0])
+    changed = config[0].model_dump(mode="json")
+    body = {"config": json.dumps(changed), "coordinator": str(UUID(int=8))}
+    note = Note("plan", RUN, "north", 0, new_nonce(), body=body)
+    assert session.under(note).voice.coordinator == UUID(int=8)
+    changed["run"]["rounds"] += 1
+    with pytest.raises(RefusalError, match="another plan"):
+        session.under(replace(note, body=body | {"config": json.dumps(changed)}))
