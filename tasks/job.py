@@ -76,8 +76,9 @@ class Job:
 
     @property
     def batched(self) -> bool:
-        """Are hospitals trained as one computation, which has other bits?"""
-        return batches_wanted(self.config.engine.name, list(self.sites.values()))
+        """Are hospitals trained as one computation, which has other bits? In one place only."""
+        here = self.config.engine.runner == "threads"
+        return here and batches_wanted(self.config.engine.name, list(self.sites.values()))
 
 
 def load_job(config: Config, project: Path) -> Job:
