@@ -19,36 +19,40 @@ _SECONDS = 10
 
 @dataclass(frozen=True)
 class Key:
-    """A key that every worker of the cluster holds."""
+    """A key of the cluster, and the name of the Dask variable that keeps it."""
 
     key: str
 
     def read(self) -> bytes:
-        """See `Parcel`. A worker that came later fetches them from another."""
+        """See `Parcel`. Every worker was given them; one that came later, or that took seconds to
+        ask, so that Dask saved the memory meanwhile, fetches them again."""
         held = distributed.get_worker().data
         if self.key in held:
             return bytes(held[self.key])
-        with distributed.worker_client(separate_thread=False) as client:
-            return bytes(distributed.Future(self.key, client).result())
+        variable = distributed.Variable(self.key, client=distributed.get_client())
+        return bytes(variable.get(timeout=_SECONDS).result())
 
 
 class Scattered:
-    """The post of a cluster; what it holds lives until it is forgotten."""
+    """The post of a cluster."""
 
     def __init__(self, client: distributed.Client) -> None:
         self._client = client
-        self._held: dict[Parcel, distributed.Future] = {}
 
     def put(self, data: bytes) -> Parcel:
         """See `Post`."""
         (future,) = self._client.scatter([data], broadcast=True, hash=False)
-        key: Parcel = Key(future.key)
-        self._held[key] = future
-        return key
+        self._variable(future.key).set(future)
+        parcel: Parcel = Key(future.key)
+        return parcel
 
     def forget(self, parcel: Parcel) -> None:
         """See `Post`."""
-        del self._held[parcel]
+        assert isinstance(parcel, Key)
+        self._variable(parcel.key).delete()
+
+    def _variable(self, key: str) -> distributed.Variable:
+        return distributed.Variable(key, client=self._client)
 
 
 @contextmanager
@@ -70,6 +74,7 @@ def started(workers: int, address: str | None) -> Iterator[Started]:
     )
     with runner:
         client = _client(runner, address)
+        client.wait_for_workers(0 if address else workers)
         found = sum(client.nthreads().values())
         if not found:
             raise ConfigError(
