@@ -14,7 +14,7 @@ from prefect_dask import DaskTaskRunner
 from federated.errors import ConfigError
 from tasks.engine.post import Parcel, Post, Started
 
-_SECONDS = 10
+SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Key:
         if self.key in held:
             return bytes(held[self.key])
         variable = distributed.Variable(self.key, client=distributed.get_client())
-        return bytes(variable.get(timeout=_SECONDS).result())
+        return bytes(variable.get(timeout=SECONDS).result())
 
 
 class Scattered:
@@ -64,17 +64,16 @@ def started(workers: int, address: str | None) -> Iterator[Started]:
     local: dict[str, Any] = {
         "n_workers": workers,
         "threads_per_worker": 1,
-        "dashboard_address": None,
+        "dashboard_address": "127.0.0.1:0",
         "host": "127.0.0.1",
     }
     runner = DaskTaskRunner(
         address=address,
         cluster_kwargs=None if address else local,
-        client_kwargs={"timeout": _SECONDS} if address else None,
+        client_kwargs={"timeout": SECONDS} if address else None,
     )
     with runner:
         client = _client(runner, address)
-        client.wait_for_workers(0 if address else workers)
         found = sum(client.nthreads().values())
         if not found:
             raise ConfigError(
@@ -91,6 +90,6 @@ def _client(runner: DaskTaskRunner, address: str | None) -> distributed.Client:
         return runner.client
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"engine.address {address}: no Dask scheduler answers there within {_SECONDS} s "
+            f"engine.address {address}: no Dask scheduler answers there within {SECONDS} s "
             f"({error}); start one: `dask scheduler`, or set engine.address null for a local one"
         ) from error
