@@ -1,7 +1,9 @@
 """What a round costs between the training process and its workers, counted on real pickles."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from federated.initial import weights_of
 from federated.shares import Share, combine
 from federated.types import Order
 from federated.weights import to_bytes
+from tasks.engine import on_processes
 from tasks.engine.choose import open_engine
 from tasks.engine.cluster import Cluster, handed
 from tasks.engine.deal import cut
@@ -192,6 +195,13 @@ def test_a_fault_at_a_worker_names_hospital_and_round(make_job: Make, tmp_path: 
         made.rounds(1)
     again = cloudpickle.loads(cloudpickle.dumps(fault.value))
     assert (again.hospital, again.round, str(again)) == ("hospital-1", 1, str(fault.value))
+
+
+def test_a_lost_worker_is_told_with_what_to_do(make_job: Make) -> None:
+    with on_processes.started(1, None) as found, ProcessPoolExecutor(1) as pool:
+        engine = Cluster(make_job(3), found)
+        with pytest.raises(WardroundError, match=r"a worker was lost: .*resumes"), engine.watched():
+            pool.submit(os._exit, 1).result()
 
 
 @pytest.mark.parametrize(
