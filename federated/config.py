@@ -94,10 +94,31 @@ class EvaluationConfig(Section):
 
 
 class EngineConfig(Section):
-    """Who computes: the same bits, but for `batched`."""
+    """Who computes: the same bits, but for `batched`; and on which machines."""
 
     name: Literal["auto", "sequential", "workers", "batched"]
     workers: int | None = Field(ge=1)
+    runner: Literal["threads", "processes", "dask", "ray"]
+    address: str | None = Field(min_length=1)
+
+    @field_validator("runner")
+    @classmethod
+    def _trains_one_after_another(cls, runner: str, known: ValidationInfo) -> str:
+        name = known.data.get("name")  # absent if it is itself at fault
+        if runner != "threads" and name in ("workers", "batched"):
+            raise ValueError(
+                f"engine.name {name} computes in one place; choose auto or sequential, or "
+                "engine.runner threads"
+            )
+        return runner
+
+    @field_validator("address")
+    @classmethod
+    def _is_of_a_cluster(cls, address: str | None, known: ValidationInfo) -> str | None:
+        runner = known.data.get("runner", "dask")
+        if address is not None and runner not in ("dask", "ray"):
+            raise ValueError(f"engine.runner {runner} has no address; choose dask or ray, or null")
+        return address
 
 
 class FederationConfig(Section):

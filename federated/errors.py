@@ -1,5 +1,7 @@
 """The errors a user can mend: each message says what is wrong, where, and what to do."""
 
+from typing import Self
+
 
 class WardroundError(Exception):
     """Base of every error that is the input's fault, not the program's."""
@@ -25,3 +27,7 @@ class UpdateError(WardroundError):
         self.hospital = hospital
         self.round = round_
         self.why = why
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, int, str]]:
+        """How it comes back from another process."""
+        return type(self), (self.hospital, self.round, self.why)

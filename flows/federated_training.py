@@ -25,6 +25,7 @@ from flows.baselines import compare
 from tasks.announce import announce
 from tasks.engine import Engine
 from tasks.engine.choose import open_engine
+from tasks.engine.cluster import handed
 from tasks.engine.deal import cut, rows_trained, who
 from tasks.job import Job, cores, load_job
 from tasks.journal import Journal, open_journal
@@ -103,7 +104,7 @@ def federate(job: Job, engine: Engine, journal: Journal, to: Recorder) -> None:
             whole = train_each(job, engine, cohort, given, now, progress)
             combined = aggregate(given.round, unseen(algorithm), unseen([whole]), len(job.sites))
             now = advance(algorithm, now, whole.states, combined)
-            found = evaluate(now.round, unseen(engine), unseen(now.weights), unseen(now.states))
+            found = evaluate(now.round, engine, now.weights, now.states)
             progress.round(now.round, to.record(now, whole.receipts, found))
 
 
@@ -113,7 +114,7 @@ def start(job: Job, engine: Engine, journal: Journal, to: Recorder) -> Standing:
     if finished:
         return journal.standing(finished[-1])
     now = begin(job.config.algorithm.rules, weights_of(job.network))
-    to.record(now, [], evaluate(0, unseen(engine), unseen(now.weights), unseen({})))
+    to.record(now, [], evaluate(0, engine, now.weights, {}))
     return now
 
 
@@ -150,16 +151,17 @@ def _asked(
     progress: TrainingProgress,
 ) -> list[Share]:
     shares = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine)
-    common = unseen(given), unseen(now.states)
+    out = handed(engine, shares, given, now.states)
     calls = [
-        (who(part, number, len(shares)), given.round, unseen(engine), unseen(part), *common)
-        for number, part in enumerate(shares, start=1)
+        (who(part, number, len(shares)), given.round, *map(unseen, own))
+        for number, (part, own) in enumerate(zip(shares, out.shares, strict=True), start=1)
     ]
     done, trained = 0, list[Share]()
-    for share in each(train, calls, side_by_side=engine.lanes > 1):
-        trained.append(share)
-        done += len(share.receipts)
-        progress.hospitals(given.round, done, len(cohort))
+    with out.watched:
+        for share in each(train, calls, side_by_side=engine.lanes > 1, runner=out.runner):
+            trained.append(share)
+            done += len(share.receipts)
+            progress.hospitals(given.round, done, len(cohort))
     return trained
 
 
@@ -176,5 +178,5 @@ def tune_each(job: Job, engine: Engine, journal: Journal, to: Recorder) -> None:
     ]
     answers = each(tune, calls, side_by_side=job.config.run.parallel)
     tuned = replace(now, round=number, states=dict(zip(job.local, answers, strict=True)))
-    found = evaluate(number, unseen(engine), unseen(tuned.weights), unseen(tuned.states))
+    found = evaluate(number, engine, tuned.weights, tuned.states)
     to.record(tuned, [], found, tuned=True)

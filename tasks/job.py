@@ -87,8 +87,8 @@ class Job:
 
     @property
     def batched(self) -> bool:
-        """Are hospitals trained as one computation, which has other bits?"""
-        here = list(self.local.values())
+        """Are hospitals trained as one computation, which has other bits? In one place only."""
+        here = list(self.local.values()) if self.config.engine.runner == "threads" else []
         return bool(here) and batches_wanted(self.config.engine.name, here)
 
 

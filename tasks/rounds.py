@@ -10,7 +10,9 @@ from typing import Any, TypeVar, cast
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import TaskRunner
 from prefect.utilities.annotations import opaque
+from prefect.utilities.callables import get_call_parameters
 
 from federated.algorithm import Algorithm
 from federated.baselines import Baseline, train_alone, train_plain, train_pooled
@@ -18,7 +20,8 @@ from federated.errors import UpdateError, WardroundError
 from federated.shares import Share, combine
 from federated.site import LocalSite
 from federated.types import Aggregate, Order, Weights
-from tasks.engine import Engine, Evaluation
+from tasks.engine import Engine, Evaluation, Trainer
+from tasks.engine.cluster import Cluster
 
 T = TypeVar("T")
 
@@ -29,14 +32,28 @@ def unseen(value: T) -> T:
 
 
 def each(
-    work: Task[..., T], calls: Sequence[tuple[Any, ...]], *, side_by_side: bool
+    work: Task[..., T],
+    calls: Sequence[tuple[Any, ...]],
+    *,
+    side_by_side: bool,
+    runner: TaskRunner[Any] | None = None,
 ) -> Iterator[T]:
-    """The answers in the order of `calls`, whichever is ready first."""
-    if not side_by_side:
+    """The answers in the order of `calls`, whichever is ready first. runner: where they are
+    computed side by side; None is the flow's own."""
+    if runner is not None:
+        seen = [tuple(map(_seen, given)) for given in calls]
+        begun = [runner.submit(work, get_call_parameters(work.fn, given, {})) for given in seen]
+    elif side_by_side:
+        begun = [work.submit(*given) for given in calls]
+    else:
         yield from (work(*given) for given in calls)
         return
-    begun = [work.submit(*given) for given in calls]
     yield from (future.result() for future in begun)
+
+
+def _seen(value: Any) -> Any:
+    """Without `unseen`, which would come out of pickling wrapped twice."""
+    return value.unwrap() if isinstance(value, opaque) else value
 
 
 @task(
@@ -47,7 +64,7 @@ def each(
 def train(
     who: str,
     number: int,
-    engine: Engine,
+    engine: Trainer,
     cohort: Sequence[str],
     order: Order,
     states: Mapping[str, Weights],
@@ -80,11 +97,28 @@ def aggregate(
         raise diverged(number, error) from error
 
 
-@task(task_run_name="evaluate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
 def evaluate(
     number: int, engine: Engine, weights: Weights, states: Mapping[str, Weights]
 ) -> Evaluation:
-    """Test and validation counts of every hospital's model."""
+    """Test and validation counts of every hospital's model: one task run, or one for each worker.
+
+    A cluster's are not submitted from within a task run: its arguments would go along.
+    """
+    if isinstance(engine, Cluster):
+        return engine.evaluate(number, weights, states)
+    return evaluate_here(number, unseen(engine), unseen(weights), unseen(states))
+
+
+@task(
+    name="evaluate",
+    task_run_name="evaluate · round {number:03d}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def evaluate_here(
+    number: int, engine: Engine, weights: Weights, states: Mapping[str, Weights]
+) -> Evaluation:
+    """All hospitals' counts by the engine of this process."""
     return engine.evaluate(number, weights, states)
 
 

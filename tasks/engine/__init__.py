@@ -37,7 +37,17 @@ def joined(parts: Sequence[Evaluation]) -> Evaluation:
     return Evaluation(test, together([part.validation for part in parts]))
 
 
-class Engine(Protocol):
+class Trainer(Protocol):
+    """Trains hospitals."""
+
+    def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
+        """Train these hospitals; may be called from several threads at once.
+
+        Raises UpdateError, naming hospital, round and tensor, and OverflowError.
+        """
+
+
+class Engine(Trainer, Protocol):
     """Trains and evaluates hospitals."""
 
     @property
@@ -47,12 +57,6 @@ class Engine(Protocol):
     @property
     def apart(self) -> int:
         """Up to so many hospitals each is a share, and a Prefect task run, of its own."""
-
-    def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
-        """Train these hospitals; may be called from several threads at once.
-
-        Raises UpdateError, naming hospital, round and tensor, and OverflowError.
-        """
 
     def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
         """Counts of every hospital's model after round `number`.

@@ -1,7 +1,7 @@
 """Which engine a job runs on, and why."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -13,8 +13,10 @@ from federated.site import predict
 from tasks.engine import Engine
 from tasks.engine.arena import arena
 from tasks.engine.batched import Batched
+from tasks.engine.cluster import Cluster
 from tasks.engine.deal import rows_trained
 from tasks.engine.local import Local
+from tasks.engine.runner import started
 from tasks.engine.sites import RemoteSite, Sites
 from tasks.engine.workers import Workers
 from tasks.job import Job, cores
@@ -92,6 +94,10 @@ def open_engine(job: Job) -> Iterator[tuple[Job, Engine]]:
     if job.deployed:
         remote = {h: site for h, site in job.sites.items() if isinstance(site, RemoteSite)}
         yield job, Sites(rules, remote, job.objective)
+        return
+    if job.config.engine.runner != "threads":
+        with started(job) as found, closing(Cluster(job, found)) as cluster:
+            yield job, cluster
         return
     name = chosen(job)
     prepare(job.device)
