@@ -21,6 +21,7 @@ import httpx
 import yaml
 
 from federated.errors import WardroundError
+from tasks.environment import LEAN
 
 ROUNDS, KILLED_AFTER = 15, 5
 _DEMO = Path(".demo")
@@ -142,7 +143,7 @@ def _mlflow(place: Path, url: str) -> list[str]:
 def _server(folder: Path, url: str, command: Sequence[str]) -> Iterator[None]:
     """Until it answers; it ends with the context."""
     folder.mkdir(parents=True)
-    own = {"PREFECT_HOME": str(folder), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
+    own = LEAN | {"PREFECT_HOME": str(folder), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
     with _process([sys.executable, "-m", *command], folder, **own) as process:
         health = f"{url}/api/health" if command[0] == "prefect" else f"{url}/health"
         _until(lambda: _answers(health) or process.poll() is not None, f"{command[0]} starts")
