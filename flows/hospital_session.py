@@ -151,9 +151,9 @@ def incoming(mailbox: Mailbox) -> Iterator[Parcel]:
     since = looked = time.monotonic()
     while True:
         for letter in (letters := mailbox.letters()):
-            mailbox.discard(letter)
             if letter.parcel is not None:
                 yield letter.parcel
+            mailbox.discard(letter)
         now = time.monotonic()
         if letters:
             since = now

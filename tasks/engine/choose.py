@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from torch import Tensor, nn
 
 from federated.batched import unfit
@@ -93,7 +95,9 @@ def open_engine(job: Job) -> Iterator[tuple[Job, Engine]]:
     rules = job.config.algorithm.rules
     if job.deployed:
         remote = {h: site for h, site in job.sites.items() if isinstance(site, RemoteSite)}
-        yield job, Sites(rules, remote, job.objective)
+        threads: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(remote))
+        with threads as runner:
+            yield job, Sites(rules, remote, job.objective, runner)
         return
     if job.config.engine.runner != "threads":
         with started(job) as found, closing(Cluster(job, found)) as cluster:

@@ -24,6 +24,7 @@ from tasks.engine.deal import deal
 from tasks.engine.local import Local
 from tasks.engine.post import Parcel, Started
 from tasks.engine.remote import Remote, home_of
+from tasks.engine.sites import Sites
 from tasks.job import Job
 
 
@@ -128,7 +129,8 @@ def handed(
 ) -> Handed:
     """A round dealt out. In this process all see the same memory; a worker gets what it needs."""
     if not isinstance(engine, Cluster):
-        return Handed([(engine, share, order, states) for share in shares], None, nullcontext())
+        runner = engine.runner if isinstance(engine, Sites) else None
+        return Handed([(engine, share, order, states) for share in shares], runner, nullcontext())
     trainer, bare = engine.remote(order)
     own = [{h: states[h] for h in share if h in states} for share in shares]
     parts = [(trainer, share, bare, mine) for share, mine in zip(shares, own, strict=True)]

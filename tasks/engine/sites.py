@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from prefect.task_runners import TaskRunner
 
 from federated import states
 from federated.algorithm import Algorithm
@@ -172,11 +173,15 @@ def sends_of(algorithm: Algorithm, weights: Weights) -> Template:
 
 @dataclass(frozen=True)
 class Sites:
-    """The engine of a deployment: every hospital is a share of its own, and all at a time."""
+    """The engine of a deployment: every hospital is a share of its own, and all at a time.
+
+    runner: has a thread for each, however few cores are here.
+    """
 
     algorithm: Algorithm
     sites: Mapping[str, RemoteSite]
     objective: Objective
+    runner: TaskRunner[Any]
 
     @property
     def lanes(self) -> int:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 COORDINATOR = "coordinator"
 _PREFIX = "parcel"
 _AT_ONCE = 32  # letters a request
-_BRIEFLY, _LONG = 0.05, 1.0  # seconds between two looks
+_BRIEFLY, _LONG = 0.02, 1.0  # seconds between two looks
 _SERVER_FAULT = 500
 
 

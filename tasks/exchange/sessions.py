@@ -130,6 +130,8 @@ class Sessions:
                 letters = self._mailbox.letters()
                 for letter in letters:
                     self._sort(letter)
+                for letter in letters:
+                    self._mailbox.discard(letter)
             except ExchangeError as error:
                 self._fault = error
                 return
@@ -143,4 +145,3 @@ class Sessions:
             self._mail[letter.sender].put(letter)
         else:
             self.report("refused", letter.sender[:64], 0, why="nobody of that name is asked")
-        self._mailbox.discard(letter)

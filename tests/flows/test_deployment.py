@@ -100,6 +100,14 @@ def test_a_hospital_that_is_killed_comes_back_and_the_bytes_are_the_simulations(
     assert run.wait(timeout=END) == 0, ours.log("killed")
     assert (project / MODEL).read_bytes() == expected
     assert any(e["event"] == "rejoined" for e in ours.events(project))
+    assert any(asked_together(ours.events(project), number) for number in range(1, 7))
+
+
+def asked_together(events: list[dict[str, Any]], number: int) -> bool:
+    """Were all hospitals asked before the first update came, however few cores are here?"""
+    ours = [e for e in events if e["round"] == number]
+    asked = [e["details"].get("to") == "order" or e["event"] for e in ours]
+    return asked[:3] == [True] * 3
 
 
 def test_a_coordinator_that_is_killed_goes_on_to_the_same_bytes(
