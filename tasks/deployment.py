@@ -34,6 +34,7 @@ from tasks.exchange.site import located
 from tasks.exchange.store import ExchangeError, Store
 from tasks.files import write_atomic
 from tasks.job import Job
+from tasks.production import require_safe_prefect
 from tasks.workspace import workspace
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
 
     Raises ConfigError for keys or a roster that are missing, WardroundError without a quorum.
     """
+    require_safe_prefect()
     settings = config.federation
     roster, private = read_roster(project / settings.roster), keys.load(project / settings.key)
     if not roster.hospitals:

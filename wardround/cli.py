@@ -228,11 +228,17 @@ def ui(
 
 
 @app.command()
-def doctor(params: Params = PARAMS) -> None:
+def doctor(
+    params: Params = PARAMS,
+    production: Annotated[
+        bool, typer.Option("--production", help="Also what servers need that others reach.")
+    ] = False,
+) -> None:
     """Check versions, settings, ports and data hashes; say what to do."""
-    from wardround.doctor import examine
+    from wardround import doctor as checks
 
-    findings = examine(Path.cwd(), params)
+    findings = checks.examine(Path.cwd(), params)
+    findings += checks.production(Path.cwd(), params) if production else []
     for finding in findings:
         mark, color = _mark(finding)
         typer.secho(f"{mark} {finding.what}", fg=color)

@@ -11,7 +11,9 @@ from packaging.requirements import Requirement
 
 from federated.config import load
 from federated.errors import DataError, WardroundError
+from tasks import production as checked
 from tasks.environment import QUIET
+from tasks.lineage import tracking_uri
 from tasks.ports import port_is_free
 from tasks.versions import locked, verified
 from wardround.folders import require_writable
@@ -42,6 +44,21 @@ def examine(project: Path, params: Path) -> list[Finding]:
         *(_writable(project / name) for name in ("data", "mlruns", "reports", ".prefect")),
         _sqlite(),
     ]
+
+
+def production(project: Path, params: Path) -> list[Finding]:
+    """What must stand where servers are not on this machine, and of servers started here."""
+    config = load(params)
+    uri = tracking_uri(config.run.tracking_uri, project)
+    checks = [
+        *checked.prefect_server(
+            os.environ.get("PREFECT_API_URL", ""), os.environ.get("PREFECT_API_AUTH_STRING")
+        ),
+        *checked.mlflow_server(uri, os.environ),
+        *checked.own_servers(os.environ),
+        *checked.folders(project),
+    ]
+    return [Finding(one.ok, one.what, one.advice) for one in checks]
 
 
 def _python() -> Finding:

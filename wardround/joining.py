@@ -37,6 +37,7 @@ from prefect.workers.process import (
 
 from flows.hospital_session import FOLDER, hospital_session
 from tasks.exchange.site import SiteConfig
+from tasks.production import require_safe_prefect
 from tasks.server import require_server
 
 _QUERY_SECONDS = 2.0
@@ -106,7 +107,9 @@ class SiteWorker(ProcessWorker):
 
 
 def join(site: SiteConfig, folder: Path) -> None:
-    """Serve until interrupted. Raises WardroundError if no Prefect server answers."""
+    """Serve until interrupted. Raises WardroundError if no Prefect server answers, or one that is
+    elsewhere is without TLS or log-in."""
+    require_safe_prefect()
     require_server()
     os.environ.setdefault("PREFECT_WORKER_QUERY_SECONDS", str(_QUERY_SECONDS))
     asyncio.run(_join(site, folder))

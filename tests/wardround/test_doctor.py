@@ -57,3 +57,18 @@ def test_settings_that_send_telemetry_and_a_wrong_key_are_faults(
     found = {one.what: one.advice for one in faults(project)}
     assert found["MLFLOW_DISABLE_TELEMETRY=false"] == "unset MLFLOW_DISABLE_TELEMETRY"
     assert "run.round" in found[f"{project / 'params.yaml'} is not valid"]
+
+
+def test_production_names_what_an_open_server_lacks(make_project: Project) -> None:
+    project = make_project()
+    (project / "keys").mkdir(mode=0o755)
+    plain = {"PREFECT_API_URL": "http://prefect.example.org/api"}
+    done = wardround(project, "doctor", "--production", **plain)
+    assert done.returncode == 1
+    for part in (
+        "MEND Prefect's server http://prefect.example.org/api is reached over TLS",
+        "set PREFECT_SERVER_API_AUTH_STRING at the server",
+        "MEND Prefect's server keeps its database in PostgreSQL",
+        f"chmod -R go= {project / 'keys'}",
+    ):
+        assert part in done.stdout
