@@ -24,6 +24,7 @@ from tasks.exchange import keys
 from tasks.exchange.audit import Audit, Event, opened
 from tasks.exchange.conversation import AbsentError, Common, Conversation
 from tasks.exchange.envelope import new_nonce
+from tasks.exchange.fields import COORDINATOR
 from tasks.exchange.hello import Hello, floats, hexes, statistics_body
 from tasks.exchange.mailbox import Mailbox
 from tasks.exchange.note import Note, seal_note
@@ -56,13 +57,13 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
         raise ConfigError(f"{settings.roster}: no hospital; `wardround roster add` enters one")
     note = project / "mlruns" / "deployments" / f"{_identity(config, roster)[:12]}.json"
     run, former = _known(note)
-    store = Store(located(project, settings.exchange))
+    location = located(project, settings.exchange)
     plans = {h: _plan(config, run, h, private, me) for h in sorted(roster.hospitals)}
     with (
         opened(project / AUDIT, private) as audit,
         Sessions(Mailbox(me, _PATIENCE), run, plans, former, _recorded(audit)) as sessions,
     ):
-        common = Common(run, private, store, sessions)
+        common = Common(run, private, location, sessions)
         talks = {h: Conversation(h, roster.hospitals[h], common) for h in plans}
         try:
             job = _joined(config, project, talks)
@@ -120,7 +121,7 @@ def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Jo
     objective = objective_of(first.schema)
     network = build(config.architecture, inputs, objective.outputs, config.run.seed)
     rules, settings = config.algorithm.rules, config.federation
-    store = next(iter(talks.values())).common.store
+    store = Store(next(iter(talks.values())).common.location, COORDINATOR)
     board, sends = Board(store.put, store.drop), sends_of(rules, weights_of(network))
     sites = {
         h: RemoteSite(talk, rules, board, sends, settings.deadline_s, settings.norm_bound)

@@ -19,7 +19,7 @@ from federated.site import Evaluated
 from federated.types import Order, RowCounts, Trained, Weights
 from federated.weights import floating
 from tasks.engine import Evaluation, packed
-from tasks.exchange.admission import Admitted, Expected, Refused, admit
+from tasks.exchange.admission import Admitted, Expected, Refused, admit, glance
 from tasks.exchange.conversation import AbsentError, Conversation
 from tasks.exchange.envelope import EVALUATE, LOSS, ORDER, new_nonce
 from tasks.exchange.hello import floats
@@ -27,6 +27,7 @@ from tasks.exchange.mailbox import Parcel
 from tasks.exchange.messages import Body, body_of, of_order, update_template
 from tasks.exchange.note import Note
 from tasks.exchange.refusal import RefusalError
+from tasks.exchange.store import ExchangeError
 from tasks.exchange.template import Template
 
 
@@ -87,20 +88,28 @@ class RemoteSite:
         body = self.board.body(order)
 
         def read(sent: Parcel) -> Admitted | Refused:
-            expected = self._expected(order.round, body.base)
-            payload = (
-                self.talk.common.store.get(sent.payload, self.sends.most) if sent.payload else b""
-            )
-            found = admit(sent.bytes, payload, expected)
-            if sent.payload:
-                self.talk.common.store.drop(sent.payload)
-            return found
+            return self._admitted(sent, order.round, body.base)
 
         found = self._ask(ORDER, order, body, state, read)
         self.used.add(found.nonce)
         examples, steps = found.update.examples, found.update.steps
         self.talk.event("accepted", order.round, nonce=found.nonce, examples=examples, steps=steps)
         return Trained(found.update, kept_at(order.round))
+
+    def _admitted(self, sent: Parcel, number: int, base: str) -> Admitted | Refused:
+        """The update of a parcel, and its payload removed, if every check is passed."""
+        expected, store = self._expected(number, base), self.talk.store
+        refused = glance(sent.bytes, expected)
+        if refused is not None:
+            return refused
+        try:
+            payload = store.get(sent.payload, self.sends.most) if sent.payload else b""
+        except ExchangeError as error:
+            return Refused(self.hospital, number, "payload", str(error))
+        found = admit(sent.bytes, payload, expected)
+        if isinstance(found, Admitted) and sent.payload:
+            store.drop(sent.payload)
+        return found
 
     def loss(self, weights: Weights, state: Weights) -> float:
         """Mean loss over its training rows. Raises AbsentError."""

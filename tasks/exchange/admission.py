@@ -90,15 +90,21 @@ class Refused:
     reason: str
 
 
+def glance(sealed: bytes, expected: Expected) -> Refused | None:
+    """What is wrong with an envelope, before its payload is fetched: that of a repetition, or of
+    another round, may be gone. Raises nothing, whatever the bytes."""
+    try:
+        _check_answers(unseal(sealed, expected.key), expected)
+    except RefusalError as refusal:
+        return Refused(expected.hospital, expected.round, refusal.check, refusal.why)
+    return None
+
+
 def admit(sealed: bytes, body: bytes, expected: Expected) -> Admitted | Refused:
     """A hospital's update. sealed: envelope; body: payload. Raises nothing, whatever the bytes."""
     try:
         found = _opened(sealed, body, expected.key, expected.template)
-        _check_is(found, "kind", UPDATE)
-        _check_is(found, "hospital", expected.hospital)
-        _check_is(found, "run", expected.run)
-        _check_is(found, "round", expected.round)
-        _check_is(found, "base", expected.base)
+        _check_answers(found, expected)
         _check_is(found, "payload", digest(body))
         _check_new(found, expected.used)
         tensors = _tensors(found, body, expected.template, update_numbers(expected.scalars))
@@ -133,6 +139,14 @@ def accept_order(sealed: bytes, body: bytes, awaited: Awaited) -> Accepted | Ref
 def _opened(sealed: bytes, body: bytes, key: PublicKey, template: Template) -> Envelope:
     payload.check_size(body, template)
     return unseal(sealed, key)
+
+
+def _check_answers(found: Envelope, expected: Expected) -> None:
+    _check_is(found, "kind", UPDATE)
+    _check_is(found, "hospital", expected.hospital)
+    _check_is(found, "run", expected.run)
+    _check_is(found, "round", expected.round)
+    _check_is(found, "base", expected.base)
 
 
 def _check_is(found: Envelope, check: Check, wanted: str | int) -> None:

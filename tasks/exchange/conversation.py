@@ -39,11 +39,11 @@ class AbsentError(WardroundError):
 
 @dataclass(frozen=True)
 class Common:
-    """What all conversations of a job share."""
+    """What all conversations of a job share. location: where payloads are exchanged."""
 
     run: str
     private: PrivateKey
-    store: Store
+    location: str
     sessions: Sessions
 
 
@@ -52,6 +52,7 @@ class Conversation:
 
     def __init__(self, hospital: str, member: Member, common: Common) -> None:
         self.hospital, self.member, self.common = hospital, member, common
+        self.store = Store(common.location, hospital)
         self._known: Hello | None = None
         self._welcome: Note | None = None
 

@@ -12,6 +12,10 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """A hospital's: part of a work pool's name, a file's name and an envelope."""
 
 
+COORDINATOR = "coordinator"
+"""Its name among senders and folders."""
+
+
 def check_name(name: str) -> str:
     """The name. Raises ValueError where it cannot name a hospital."""
     if not NAME.fullmatch(name):

@@ -25,7 +25,6 @@ from tasks.exchange.refusal import shown
 from tasks.exchange.store import ExchangeError
 
 T = TypeVar("T")
-COORDINATOR = "coordinator"
 _PREFIX = "parcel"
 _AT_ONCE = 32  # letters a request
 _BRIEFLY, _LONG = 0.02, 1.0  # seconds between two looks

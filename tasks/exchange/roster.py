@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from federated.errors import ConfigError
 from federated.sections import Section, explain, read_sections
-from tasks.exchange.fields import HospitalName, Key, given_name
+from tasks.exchange.fields import COORDINATOR, HospitalName, Key, given_name
 from tasks.exchange.keys import PublicKey
 from tasks.files import sync_folder, write_atomic
 
@@ -36,6 +36,13 @@ class Roster(Section):
     """All of roster.yaml: name → hospital, in the order in which they were entered."""
 
     hospitals: dict[HospitalName, Member]
+
+    @field_validator("hospitals")
+    @classmethod
+    def _has_no_coordinator(cls, hospitals: dict[str, Member]) -> dict[str, Member]:
+        if COORDINATOR in hospitals:
+            raise ValueError(f"{COORDINATOR!r} stands for the coordinator; rename the hospital")
+        return hospitals
 
     @model_validator(mode="after")
     def _has_a_key_for_each(self) -> Self:

@@ -27,6 +27,7 @@ from tasks.exchange import keys
 from tasks.exchange.admission import Accepted, Awaited, Refused, accept_order
 from tasks.exchange.audit import Event
 from tasks.exchange.envelope import EVALUATE, LOSS, new_nonce
+from tasks.exchange.fields import COORDINATOR
 from tasks.exchange.hello import floats, hello_body, hello_of, hexes, statistics_in
 from tasks.exchange.kept_states import KeptStates
 from tasks.exchange.mailbox import Parcel, parcel
@@ -77,10 +78,12 @@ def asked(folder: Path, run: str, plan: bytes) -> tuple[Voice, Config]:
 
 @dataclass(frozen=True)
 class Session:
-    """Of one hospital in one job. raw, digest: its records, and their md5."""
+    """Of one hospital in one job. orders: the coordinator's payloads; store: its own. raw, digest:
+    its records, and their md5."""
 
     voice: Voice
     config: Config
+    orders: Store
     store: Store
     states: KeptStates
     raw: RawHospital
@@ -96,11 +99,16 @@ class Session:
             raise DataError(
                 f"{data}: the folder of hospital {raw.name!r}, {SITE} says {site.name!r}"
             )
-        store, states = (
-            Store(located(folder, site.exchange)),
-            KeptStates(folder / "state" / voice.run),
+        location = located(folder, site.exchange)
+        return cls(
+            voice=voice,
+            config=config,
+            orders=Store(location, COORDINATOR),
+            store=Store(location, site.name),
+            states=KeptStates(folder / "state" / voice.run),
+            raw=raw,
+            digest=md5(data / RECORDS),
         )
-        return cls(voice, config, store, states, raw, md5(data / RECORDS))
 
     def under(self, note: Note) -> Self:
         """The session, answering the flow run that a new plan names. Raises RefusalError where it
@@ -181,7 +189,7 @@ class Placed:
     def read(self, sent: Parcel) -> Accepted | Refused:
         """The order in a parcel. Raises ExchangeError where its payload cannot be read."""
         most = self.awaited.template.most
-        payload = self.session.store.get(sent.payload, most) if sent.payload else b""
+        payload = self.session.orders.get(sent.payload, most) if sent.payload else b""
         return accept_order(sent.bytes, payload, self.awaited)
 
     def follow(self, found: Accepted, train: Train) -> Parcel:

@@ -14,7 +14,8 @@ from uuid import UUID
 from prefect.exceptions import ObjectNotFound
 
 from federated.errors import WardroundError
-from tasks.exchange.mailbox import COORDINATOR, Letter, Mailbox, Parcel, pause
+from tasks.exchange.fields import COORDINATOR
+from tasks.exchange.mailbox import Letter, Mailbox, Parcel, pause
 from tasks.exchange.store import ExchangeError
 
 FLOW = "hospital-session"

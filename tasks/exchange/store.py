@@ -1,5 +1,8 @@
 """Payloads by their SHA-256, in a place that the coordinator and the hospitals reach.
 
+Each side writes to a folder of its own there, so that rights can be given by folder, and nobody
+removes what another one still needs.
+
 fsspec, which MLflow and DVC bring along, writes to a folder or to any of its URLs (s3://, sftp://,
 …). A name says what the bytes must be, so whoever reads them notices any other bytes.
 """
@@ -24,9 +27,10 @@ class ExchangeError(WardroundError):
 
 @dataclass(frozen=True)
 class Store:
-    """location: a folder's path, or a URL of fsspec."""
+    """location: a folder's path, or a URL of fsspec. owner: whose payloads, the folder in it."""
 
     location: str
+    owner: str
 
     def put(self, data: bytes) -> str:
         """Write a payload, whole or not at all; its name. Raises ExchangeError."""
@@ -58,7 +62,7 @@ class Store:
     @cached_property
     def _place(self) -> tuple[Any, str]:
         system, root = fsspec.core.url_to_fs(self.location)
-        return system, root.rstrip("/")
+        return system, f"{root.rstrip('/')}/{self.owner}"
 
     @property
     def _system(self) -> Any:

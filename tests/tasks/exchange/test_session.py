@@ -106,7 +106,7 @@ def ordered(placed: Placed, number: int, kind: str, kept: int = 0) -> Parcel:
     order = Order(number, weights_of(placed.local.network))
     given = {"north": new_nonce()}
     orders = of_order(order, RUN, given, COORDINATOR, kind=kind, kept={"north": kept})
-    return parcel("envelope", orders.sealed["north"], placed.session.store.put(orders.payload))
+    return parcel("envelope", orders.sealed["north"], placed.session.orders.put(orders.payload))
 
 
 def followed(placed: Placed, sent: Parcel) -> Parcel:
@@ -139,7 +139,7 @@ def test_nothing_of_a_patient_is_in_any_parcel_or_payload(
         for number, one in enumerate(parcels):
             yield f"parcel {number}", one.bytes
             yield f"parcel {number}, as sent", one.model_dump_json().encode()
-        for path in (site / "exchange").iterdir():
+        for path in (p for p in (site / "exchange").rglob("*") if p.is_file()):
             yield path.name, path.read_bytes()
 
     assert leaks(left(), wanted) == []

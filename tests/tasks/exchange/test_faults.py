@@ -1,0 +1,289 @@
+"""What may come in place of an update, over a real Prefect server: who is named, what counts."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import torch
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Running
+
+from federated.config import Config
+from federated.initial import weights_of
+from federated.types import Order, Update
+from tasks.engine.sites import Board, RemoteSite, kept_at, sends_of
+from tasks.exchange.conversation import AbsentError, Common, Conversation
+from tasks.exchange.envelope import new_nonce
+from tasks.exchange.fields import COORDINATOR as ITSELF
+from tasks.exchange.keys import PrivateKey
+from tasks.exchange.mailbox import Mailbox, Parcel, parcel
+from tasks.exchange.messages import of_update
+from tasks.exchange.roster import Member
+from tasks.exchange.session import Placed
+from tasks.exchange.sessions import Sessions
+from tasks.exchange.store import Store
+from tests.tasks.exchange.test_session import RUN, begun, config, placed, site
+from tests.tasks.exchange.traffic import COORDINATOR, SOUTH
+
+__all__ = ["config", "site"]  # fixtures
+SECONDS = 4.0
+
+
+@flow
+def nothing() -> None:
+    """Of the flow runs that are mailboxes here."""
+
+
+@dataclass
+class Hospital:
+    """North, which answers as a test tells it. ready: its session; last: its newest update."""
+
+    ready: Placed
+    mailbox: Mailbox
+    coordinator: UUID
+    folder: Path
+    last: tuple[Update, str] | None = None
+
+    def order(self) -> tuple[Update, str]:
+        """Wait for an order, and train: the update, and the base that it answers."""
+        while True:
+            for letter in self.mailbox.letters():
+                self.mailbox.discard(letter)
+                if letter.parcel is None or letter.parcel.form != "envelope":
+                    continue
+                found = self.ready.read(letter.parcel)
+                assert not hasattr(found, "reason"), found
+                trained = self.ready.local.train(found.order, {})  # type: ignore[union-attr]
+                self.last = trained.update, found.base  # type: ignore[union-attr]
+                return self.last
+
+    def sealed(self, update: Update, base: str, private: PrivateKey | None = None) -> Parcel:
+        """The update, put into the store and signed."""
+        key = private or self.ready.session.voice.private
+        message = of_update(update, RUN, base, new_nonce(), key)
+        return parcel("envelope", message.sealed, self.ready.session.store.put(message.payload))
+
+    def post(self, sent: Parcel, sender: str = "north") -> None:
+        self.mailbox.post(self.coordinator, sender, sent)
+
+    def payload(self, sent: Parcel) -> Path:
+        """The file that a parcel names."""
+        return self.folder / "exchange" / "north" / str(sent.payload)
+
+
+@dataclass
+class Met:
+    """Coordinator and hospital. events: what the coordinator wrote down."""
+
+    remote: RemoteSite
+    hospital: Hospital
+    order: Order
+    events: list[tuple[str, str, int, dict[str, Any]]] = field(default_factory=list)
+
+    def train(self, answer: Callable[[Hospital], None], number: int = 1) -> Update:
+        """What the coordinator takes for the update of this round."""
+        thread = threading.Thread(target=answer, args=(self.hospital,), daemon=True)
+        thread.start()
+        try:
+            return self.remote.train(replace(self.order, round=number), {}).update
+        finally:
+            thread.join(timeout=10)
+
+    def refused(self) -> list[str]:
+        return [str(d["why"]) for what, _, _, d in self.events if what == "refused"]
+
+
+@pytest.fixture
+def met(config: tuple[Config, Path], site: Path, prefect_url: str) -> Iterator[Met]:
+    with temporary_settings({PREFECT_API_URL: prefect_url}):
+        with get_client(sync_client=True) as client:
+            me, its = (client.create_flow_run(nothing, state=Running()).id for _ in range(2))
+        session = begun(site, config[0])
+        session = replace(session, voice=replace(session.voice, coordinator=me))
+        ready, _ = placed(session)
+        hospital = Hospital(ready, Mailbox(its, 5), me, site)
+        events: list[tuple[str, str, int, dict[str, Any]]] = []
+
+        def report(what: str, name: str, number: int, **details: str | int) -> None:
+            events.append((what, name, number, dict(details)))
+
+        with Sessions(Mailbox(me, 5), RUN, {"north": b""}, {"north": str(its)}, report) as mail:
+            common = Common(RUN, COORDINATOR, str(site / "exchange"), mail)
+            key = session.voice.private.public
+            member = Member(key=key, max_examples=session.rows, added=date(2026, 1, 1))
+            talk = Conversation("north", member, common)
+            hospital.post(session.hello())
+            talk.join(threading.TIMEOUT_MAX)
+            rules, weights = config[0].algorithm.rules, weights_of(ready.local.network)
+            store = Store(common.location, ITSELF)
+            board = Board(store.put, store.drop)
+            remote = RemoteSite(talk, rules, board, sends_of(rules, weights), SECONDS, 1e6)
+            yield Met(remote, hospital, Order(1, weights), events)
+
+
+def right(hospital: Hospital) -> None:
+    hospital.post(hospital.sealed(*hospital.order()))
+
+
+def after(*first: Callable[[Hospital, Update, str], None]) -> Callable[[Hospital], None]:
+    """Something else, and then the right update."""
+
+    def answer(hospital: Hospital) -> None:
+        update, base = hospital.order()
+        for one in first:
+            one(hospital, update, base)
+        hospital.post(hospital.sealed(update, base))
+
+    return answer
+
+
+def test_a_right_update_is_taken_and_its_payload_removed(met: Met) -> None:
+    update = met.train(right)
+    assert met.hospital.last is not None
+    for name, tensor in met.hospital.last[0].delta.items():
+        assert torch.equal(update.delta[name], tensor)
+    assert met.refused() == []
+    assert list((met.hospital.folder / "exchange" / "north").iterdir()) == []
+
+
+def forged(hospital: Hospital, update: Update, base: str) -> None:
+    hospital.post(hospital.sealed(replace(update, loss=9.0), base, SOUTH))
+
+
+def of_another_round(hospital: Hospital, update: Update, base: str) -> None:
+    hospital.post(hospital.sealed(replace(update, round=7), base))
+
+
+def on_another_base(hospital: Hospital, update: Update, base: str) -> None:
+    hospital.post(hospital.sealed(update, "a" * 64))
+
+
+def of_another_version(hospital: Hospital, update: Update, base: str) -> None:
+    value = hospital.sealed(update, base).model_dump_json().replace('"version":1', '"version":2')
+    hospital.mailbox.client.create_flow_run_input(
+        hospital.coordinator, key=f"parcel-{new_nonce()}", value=value, sender="north"
+    )
+
+
+def of_a_stranger(hospital: Hospital, update: Update, base: str) -> None:
+    hospital.post(hospital.sealed(update, base), sender="east")
+
+
+def no_base64(hospital: Hospital, update: Update, base: str) -> None:
+    hospital.post(Parcel(version=1, form="envelope", sealed="§", payload=None))
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        (forged, "signature"),
+        (of_another_round, "round: round is 7, 1 is waited for"),
+        (on_another_base, "base"),
+        (of_another_version, "version"),
+        (of_a_stranger, "nobody of that name is asked"),
+        (no_base64, "signature"),
+    ],
+)
+def test_what_is_not_its_answer_is_written_down_and_the_answer_still_counts(
+    met: Met, first: Callable[[Hospital, Update, str], None], why: str
+) -> None:
+    assert met.train(after(first)).loss < 9
+    assert len(met.refused()) == 1
+    assert why in met.refused()[0]
+
+
+def test_a_repeated_update_counts_once_and_does_not_disturb_the_next_round(met: Met) -> None:
+    def twice(hospital: Hospital) -> None:
+        sent = hospital.sealed(*hospital.order())
+        hospital.post(sent)
+        hospital.post(sent)
+
+    met.train(twice)
+    assert met.train(right, number=2).round == 2
+    assert met.refused() == ["round: round is 1, 2 is waited for"]
+
+
+def spoilt(change: Callable[[Update], Update]) -> Callable[[Hospital], None]:
+    def answer(hospital: Hospital) -> None:
+        update, base = hospital.order()
+        hospital.post(hospital.sealed(change(update), base))
+
+    return answer
+
+
+def with_delta(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Update], Update]:
+    return lambda u: replace(u, delta={name: change(t) for name, t in u.delta.items()})
+
+
+def flipped(hospital: Hospital) -> None:
+    """One bit of the payload, on its way."""
+    sent = hospital.sealed(*hospital.order())
+    path = hospital.payload(sent)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    hospital.post(sent)
+
+
+def cut_off(hospital: Hospital) -> None:
+    """A payload of which half arrived."""
+    sent = hospital.sealed(*hospital.order())
+    path = hospital.payload(sent)
+    path.write_bytes(path.read_bytes()[:100])
+    hospital.post(sent)
+
+
+def gone(hospital: Hospital) -> None:
+    """A payload that nobody finds."""
+    sent = hospital.sealed(*hospital.order())
+    hospital.payload(sent).unlink()
+    hospital.post(sent)
+
+
+def says_why_not(hospital: Hospital) -> None:
+    hospital.order()
+    hospital.post(hospital.ready.session.voice.note("fault", 0, why="the disk is full"))
+
+
+def silent(hospital: Hospital) -> None:
+    hospital.order()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (spoilt(with_delta(lambda t: t * float("nan"))), "finite"),
+        (spoilt(with_delta(lambda t: t[None])), "tensors"),
+        (spoilt(with_delta(lambda t: t.double())), "size|tensors"),
+        (spoilt(with_delta(lambda t: torch.full_like(t, 1e7))), "norm"),
+        (spoilt(lambda u: replace(u, examples=u.examples + 1)), "examples"),
+        (flipped, "payload"),
+        (cut_off, "payload"),
+        (gone, "payload"),
+        (says_why_not, "the disk is full"),
+        (silent, "no answer in time"),
+    ],
+)
+def test_an_update_that_is_wrong_is_missing_and_the_hospital_named(
+    met: Met, answer: Callable[[Hospital], None], why: str
+) -> None:
+    with pytest.raises(AbsentError, match=rf"hospital 'north', round 1: .*({why})"):
+        met.train(answer)
+    said = [e for e in met.events if e[0] in ("refused", "missing", "fault")]
+    assert [(name, number) for _, name, number, _ in said] == [("north", 1)]
+
+
+def test_a_state_is_named_by_its_round(met: Met) -> None:
+    """The coordinator never has it."""
+    thread = threading.Thread(target=right, args=(met.hospital,), daemon=True)
+    thread.start()
+    trained = met.remote.train(met.order, {})
+    assert {name: int(t) for name, t in trained.state.items()} == {"site/round": 1}
+    assert trained.state.keys() == kept_at(1).keys()
