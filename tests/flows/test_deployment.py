@@ -6,9 +6,20 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.exchange import keys
 from tasks.exchange.audit_check import verify
@@ -19,6 +30,7 @@ from tests.flows.traces import contents, forms, leaks
 
 pytestmark = pytest.mark.slow
 END = 120  # seconds
+PLAN_OF_NORTH = ArtifactFilter(key=ArtifactFilterKey(any_=["plan-north"]))
 MODEL = "reports/model.safetensors"
 SOURCE = {"path": TABLE, "target": "ill", "hospital": "site", "drop": ["note"], "schema": SCHEMA}
 SETTINGS: dict[str, Any] = {
@@ -69,8 +81,6 @@ SCAFFOLD: dict[str, Any] = {"algorithm": {"name": "scaffold"}}
 def expected(world: World, prefect_url: str) -> bytes:
     """The final model of a simulation with control variates, of which each hospital keeps its
     own."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
-
     from flows.federated_training import federated_training
 
     project = world.make("expected", **SCAFFOLD)
@@ -160,6 +170,42 @@ def test_a_hospitals_policy_refuses_a_job_and_the_coordinator_learns_why(world: 
     assert "north: refused by the hospital's policy: model logistic: not allowed here" in said
     assert "6 rounds are asked, at most 3 are allowed" in said
     assert not any(e["event"] == "accepted" for e in ours.events(project))
+
+
+def test_a_person_at_the_hospital_approves_a_job(world: World) -> None:
+    """Until then nothing is computed there; what is approved stands on the Prefect page."""
+    ours = world.ours
+    path = ours.sites["north"] / "site.yaml"
+    before = path.read_text()
+    asks = yaml.safe_load(before)
+    asks["policy"] |= {"approval": "required"}
+    path.write_text(yaml.safe_dump(asks))
+    try:
+        project = ours.deployed(world.make("approved", run={"rounds": 1}))
+        run = ours.begin(project)
+        with (
+            temporary_settings({PREFECT_API_URL: ours.url}),
+            get_client(sync_client=True) as client,
+        ):
+            until(lambda: waiting(client) is not None, END)
+            session = waiting(client)
+            assert session is not None
+            plan = ours.events(ours.sites["north"])[-1]["details"]["plan"]
+            artifacts = client.read_artifacts(artifact_filter=PLAN_OF_NORTH)
+            assert plan in str(artifacts[-1].data)
+            assert not ours.happened(project, "joined", "north", 0)
+            client.resume_flow_run(session)
+        assert run.wait(timeout=END) == 0, ours.log("approved")
+    finally:
+        path.write_text(before)
+    assert any(e["event"] == "approved" for e in ours.events(ours.sites["north"]))
+
+
+def waiting(client: SyncPrefectClient) -> UUID | None:
+    """The session that is paused."""
+    paused = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
+    found = client.read_flow_runs(flow_run_filter=FlowRunFilter(state=paused))
+    return found[0].id if found else None
 
 
 def test_nothing_of_a_patient_has_left(world: World) -> None:
