@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from federated.config import load
 from tasks.exchange import keys
 from tasks.exchange.audit import Event, opened
 from tasks.exchange.roster import read_roster
 from tasks.exchange.site import read_site
-from tests.conftest import ROOT
-from tests.wardround.command import wardround
-
-HOSPITALS = ROOT / "data" / "hospitals"
+from tasks.workspace import ensure_data, workspace
+from tests.wardround.command import heart_project, wardround
 
 
 @pytest.fixture
@@ -24,12 +23,19 @@ def coordinator(tmp_path: Path) -> tuple[Path, str]:
     return folder, done.stdout.split()[-1]
 
 
+@pytest.fixture(scope="module")
+def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of the heart-disease hospitals, made from the raw data."""
+    project = heart_project(tmp_path_factory.mktemp("project"))
+    config = load(project / "params.yaml")
+    ensure_data(workspace(project, config), config)
+    return project / "data" / "hospitals"
+
+
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(hospitals: Path, tmp_path: Path) -> Path:
     """A site's folder with a hospital's data."""
-    if not (HOSPITALS / "va").is_dir():
-        pytest.skip("data/hospitals: not made yet; `make train` makes it")
-    shutil.copytree(HOSPITALS / "va", tmp_path / "site" / "data" / "va")
+    shutil.copytree(hospitals / "va", tmp_path / "site" / "data" / "va")
     return tmp_path / "site"
 
 
@@ -58,7 +64,7 @@ def test_nothing_is_overwritten(coordinator: tuple[Path, str], data: Path) -> No
     again = wardround(data, "site", "init", "va", *given)
     assert again.returncode == 1
     assert "site.yaml exists" in again.stderr
-    assert (data / "site.yaml").read_bytes(), (data / "keys" / "va").read_bytes() == before
+    assert ((data / "site.yaml").read_bytes(), (data / "keys" / "va").read_bytes()) == before
     assert "never overwritten" in wardround(folder, "roster", "init").stderr
 
 
