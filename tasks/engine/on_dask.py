@@ -30,7 +30,7 @@ class Key:
         if self.key in held:
             return bytes(held[self.key])
         variable = distributed.Variable(self.key, client=distributed.get_client())
-        return bytes(variable.get(timeout=SECONDS).result())
+        return bytes(variable.get(timeout=SECONDS).result(timeout=6 * SECONDS))
 
 
 class Scattered:

@@ -78,7 +78,9 @@ def test_a_running_dask_cluster_gives_the_same_bytes_though_a_worker_is_killed(
 
 def kill_one(cluster: Any, project: Path) -> int:
     """Kill a worker once a round is in the journal; the rounds that were."""
+    until = time.monotonic() + 60
     while not (found := committed(project)):
+        assert time.monotonic() < until, "no round within a minute"
         time.sleep(0.02)
     os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
     return found
