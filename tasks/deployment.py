@@ -73,6 +73,8 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
             _let_go(talks, "failed")
             raise
         _let_go(talks, "finished")
+        for board in {site.board for site in job.sites.values() if isinstance(site, RemoteSite)}:
+            board.clear()
         note.unlink()
 
 

@@ -49,6 +49,13 @@ class Board:
                 self._now[id(order)] = (order, found)
             return self._now[id(order)][1]
 
+    def clear(self) -> None:
+        """Remove all that is left: the job is over."""
+        with self._lock:
+            for name in {body.name for _, body in self._now.values()}:
+                self._drop(name)
+            self._now.clear()
+
     def _forget(self, before: int, keep: str) -> None:
         old = [key for key, (order, _) in self._now.items() if order.round < before]
         names = {self._now.pop(key)[1].name for key in old}

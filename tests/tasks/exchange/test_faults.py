@@ -280,6 +280,17 @@ def test_an_update_that_is_wrong_is_missing_and_the_hospital_named(
     assert [(name, number) for _, name, number, _ in said] == [("north", 1)]
 
 
+def test_payloads_of_rounds_that_are_over_are_removed(tmp_path: Path) -> None:
+    store = Store(str(tmp_path), ITSELF)
+    board = Board(store.put, store.drop)
+    orders = [Order(number, {"w": torch.tensor(float(number))}) for number in range(5)]
+    names = [board.body(order).name for order in orders]
+    assert board.body(orders[4]).name == names[4]
+    assert sorted(p.name for p in (tmp_path / ITSELF).iterdir()) == sorted(names[3:])
+    board.clear()
+    assert list((tmp_path / ITSELF).iterdir()) == []
+
+
 def test_a_state_is_named_by_its_round(met: Met) -> None:
     """The coordinator never has it."""
     thread = threading.Thread(target=right, args=(met.hospital,), daemon=True)
