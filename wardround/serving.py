@@ -13,16 +13,37 @@ from federated.errors import WardroundError
 from flows.federated_training import federated_training
 from tasks.server import require_server
 
+_ASKED_AGAIN = 3.0  # seconds
+
 
 class _Runner(Runner):
     """Prefect's runner, stopped by SIGTERM as by Ctrl-C: it pauses its schedule first.
 
     Left to itself it leaves the event loop where it stands, so that runs nobody will start
-    become due on the server.
+    become due on the server. A cancellation that comes while a run is being started or ends may be
+    swallowed there, and the runner goes on: so it is asked again until it leaves.
     """
 
+    _serving: "asyncio.Future[None] | None" = None
+    _leaves = False
+
+    async def serve(self) -> None:
+        """Start, and run until cancelled."""
+        self._serving = asyncio.ensure_future(self.start())
+        await self._serving
+
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
+        asyncio.get_running_loop().call_later(_ASKED_AGAIN, self._ask_again)
         signal.raise_signal(signal.SIGINT)
+
+    def _ask_again(self) -> None:
+        if self._serving is not None and not self._serving.done() and not self._leaves:
+            self._serving.cancel()
+            asyncio.get_running_loop().call_later(_ASKED_AGAIN, self._ask_again)
+
+    async def __aexit__(self, *error: Any) -> None:
+        self._leaves = True
+        await super().__aexit__(*error)
 
 
 def serve_flow(
@@ -61,7 +82,7 @@ def serve_flow(
         raise WardroundError(f"--cron {cron!r}: {error}") from error
     print(f"serving federated-training/{name} {_when(cron, every)}; Ctrl-C ends it", flush=True)
     try:
-        asyncio.run(runner.start())
+        asyncio.run(runner.serve())
     except KeyboardInterrupt:
         print(f"federated-training/{name} is paused", flush=True)
 
