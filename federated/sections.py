@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,6 +16,9 @@ class Section(BaseModel):
     """A section, params.yaml's or a study's: frozen, typed, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Section)
 
 
 class _Loader(yaml.SafeLoader):
@@ -60,6 +63,15 @@ def read_sections(path: Path, examples: str, absent: str = "") -> dict[str, Any]
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected {examples}")
     return raw
+
+
+def read_record(path: Path, kind: type[S], examples: str, absent: str = "") -> S:
+    """The file as a record. Raises ConfigError, naming file and field; else as `read_sections`."""
+    raw = read_sections(path, examples, absent)
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}:\n{explain(error, kind)}") from None
 
 
 def explain(error: ValidationError, root: type[Section]) -> str:

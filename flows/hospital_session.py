@@ -39,7 +39,6 @@ FOLDER = "WARDROUND_SITE"
 """Environment variable: the folder of site.yaml."""
 _PATIENCE = 3600.0  # seconds for which the Prefect server may be gone
 _APPROVAL = 7 * 24 * 3600  # seconds that a job waits for a person's approval
-_DAY = 24 * 3600.0
 _LOOK = 5.0  # seconds without a letter, until the session looks whether it was cancelled
 
 
@@ -67,10 +66,10 @@ def hospital_session(run: str, plan: str) -> None:
     with opened(folder / voice.site.audit, voice.private) as audit, _told(voice, mailbox, audit):
         session = Session.begin(folder, voice, config)
         permit(session, audit)
-        for old in mailbox.letters():  # of a session that was cut off: what counts comes again
-            mailbox.discard(old)
-        say_hello(session, mailbox, audit)
-        attend(session, mailbox, audit)
+        current = caught_up(session, mailbox)
+        if current is not None:
+            say_hello(current, mailbox, audit)
+            attend(current, mailbox, audit)
 
 
 def permit(session: Session, audit: Audit) -> None:
@@ -93,6 +92,26 @@ def permit(session: Session, audit: Audit) -> None:
     audit.append(session.event("approved", plan=plan.digest))
 
 
+def caught_up(session: Session, mailbox: Mailbox) -> Session | None:
+    """After what came before it said hello, while it waited for approval or was cut off: under the
+    newest plan, or None if the job is over. Orders of that time come again, and are discarded."""
+    current: Session | None = session
+    while letters := mailbox.letters():
+        for letter in letters:
+            if letter.parcel is not None and letter.parcel.form == "note" and current is not None:
+                with suppress(RefusalError):
+                    current = _told_before(current, letter.parcel)
+            mailbox.discard(letter)
+    return current
+
+
+def _told_before(session: Session, sent: Parcel) -> Session | None:
+    note = session.voice.opened(sent)
+    if note.kind == "done":
+        return None
+    return session.under(note) if note.kind == "plan" else session
+
+
 def say_hello(session: Session, mailbox: Mailbox, audit: Audit) -> None:
     """Join, or join again."""
     mailbox.peer = session.voice.coordinator
@@ -103,7 +122,7 @@ def say_hello(session: Session, mailbox: Mailbox, audit: Audit) -> None:
 def attend(session: Session, mailbox: Mailbox, audit: Audit) -> None:
     """Answer the coordinator until it says that the job is over."""
     placed: Placed | None = None
-    for sent in incoming(mailbox):
+    for sent in incoming(mailbox, session.idle_most):
         try:
             if sent.form == "envelope" and placed is not None:
                 _follow(placed, sent, mailbox, audit)
@@ -145,9 +164,9 @@ def _follow(placed: Placed, sent: Parcel, mailbox: Mailbox, audit: Audit) -> Non
     audit.append(session.event("sent", number, answers=found.kind, payload=answer.payload or ""))
 
 
-def incoming(mailbox: Mailbox) -> Iterator[Parcel]:
+def incoming(mailbox: Mailbox, idle_most: float) -> Iterator[Parcel]:
     """Parcels as they come. Raises WardroundError once this flow run, or the coordinator's, is
-    over, or if none comes for a day."""
+    over, or if none comes for `idle_most` seconds: a coordinator that was killed says nothing."""
     since = looked = time.monotonic()
     while True:
         for letter in (letters := mailbox.letters()):
@@ -165,8 +184,8 @@ def incoming(mailbox: Mailbox) -> Iterator[Parcel]:
                 if state is None or state.is_final():
                     whose = "this session" if run == mailbox.flow_run else "the coordinator's run"
                     raise WardroundError(f"{whose} has ended ({state and state.name})")
-            if now - since > _DAY:
-                raise WardroundError("nothing was heard of the coordinator for a day")
+            if now - since > idle_most:
+                raise WardroundError(f"nothing was heard of the coordinator for {idle_most:.0f} s")
         time.sleep(pause(now - since))
 
 

@@ -61,13 +61,14 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
     plans = {h: _plan(config, run, h, private, me) for h in sorted(roster.hospitals)}
     with (
         opened(project / AUDIT, private) as audit,
-        Sessions(Mailbox(me, _PATIENCE), run, plans, former, _recorded(audit)) as sessions,
+        Sessions(
+            Mailbox(me, _PATIENCE), run, plans, former, _remembered(note, run), _recorded(audit)
+        ) as sessions,
     ):
         common = Common(run, private, location, sessions)
         talks = {h: Conversation(h, roster.hospitals[h], common) for h in plans}
         try:
             job = _joined(config, project, talks)
-            _remember(note, run, sessions)
             yield job
         except BaseException:
             _let_go(talks, "failed")
@@ -75,7 +76,7 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
         _let_go(talks, "finished")
         for board in {site.board for site in job.sites.values() if isinstance(site, RemoteSite)}:
             board.clear()
-        note.unlink()
+        note.unlink(missing_ok=True)
 
 
 def _identity(config: Config, roster: Roster) -> str:
@@ -98,10 +99,15 @@ def _known(note: Path) -> tuple[str, dict[str, str]]:
     return values["run"], values["sessions"]
 
 
-def _remember(note: Path, run: str, sessions: Sessions) -> None:
-    values = {"run": run, "sessions": sessions.runs}
-    note.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(note, json.dumps(values).encode())
+def _remembered(note: Path, run: str) -> Callable[[dict[str, str]], None]:
+    """Writes a job's sessions down as soon as there is a new one: after a kill the next
+    coordinator takes them up, and none is left waiting for this one."""
+
+    def remember(sessions: dict[str, str]) -> None:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(note, json.dumps({"run": run, "sessions": sessions}).encode())
+
+    return remember
 
 
 def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Job:
@@ -165,7 +171,7 @@ def _statistics(
             0,
             until - time.monotonic(),
             lambda: talk.tell(asked),
-            lambda sent: talk.read_note("squares", 0, sent),
+            lambda sent: talk.read_note("squares", 0, sent, {asked.nonce}),
         )
         try:
             return floats(note.body.get("squares"), size)

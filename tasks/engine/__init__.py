@@ -6,7 +6,9 @@ hospitals' rows and no state of the federation: everything else goes in and come
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+from prefect.task_runners import TaskRunner
 
 from federated.shares import Share
 from federated.site import Evaluated
@@ -57,6 +59,10 @@ class Engine(Trainer, Protocol):
     @property
     def apart(self) -> int:
         """Up to so many hospitals each is a share, and a Prefect task run, of its own."""
+
+    @property
+    def runner(self) -> TaskRunner[Any] | None:
+        """Where shares are trained side by side; None is the flow's own threads."""
 
     def evaluate(self, number: int, weights: Weights, states: Mapping[str, Weights]) -> Evaluation:
         """Counts of every hospital's model after round `number`.

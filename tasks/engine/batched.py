@@ -20,6 +20,7 @@ class Batched:
     sites: Mapping[str, LocalSite]
     lanes: int = 1
     apart: int = 0
+    runner: None = None
     _last: tuple[Sequence[str], Cohort] | None = field(default=None, init=False)
 
     def train(self, names: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:

@@ -19,7 +19,6 @@ from tasks.engine.cluster import Cluster
 from tasks.engine.deal import rows_trained
 from tasks.engine.local import Local
 from tasks.engine.runner import started
-from tasks.engine.sites import RemoteSite, Sites
 from tasks.engine.workers import Workers
 from tasks.job import Job, cores
 
@@ -94,6 +93,8 @@ def open_engine(job: Job) -> Iterator[tuple[Job, Engine]]:
     """The engine, and the job whose hospitals' rows lie where the engine has them."""
     rules = job.config.algorithm.rules
     if job.deployed:
+        from tasks.engine.sites import RemoteSite, Sites  # signatures and mail: 50 ms of imports
+
         remote = {h: site for h, site in job.sites.items() if isinstance(site, RemoteSite)}
         threads: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=len(remote))
         with threads as runner:

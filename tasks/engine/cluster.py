@@ -22,9 +22,8 @@ from federated.weights import to_bytes
 from tasks.engine import FEW, Engine, Evaluation, Trainer, joined
 from tasks.engine.deal import deal
 from tasks.engine.local import Local
-from tasks.engine.post import Parcel, Started
+from tasks.engine.post import Started, Ticket
 from tasks.engine.remote import Remote, home_of
-from tasks.engine.sites import Sites
 from tasks.job import Job
 
 
@@ -56,7 +55,7 @@ class Cluster:
         self._groups = [[site.hospital for site in group] for group in parts]
         sizes = [sum(len(site.data.test) for site in group) for group in parts]
         self._dealt = deal(range(len(parts)), sizes, self.lanes)
-        self._sent: dict[str, tuple[Weights, Parcel]] = {}
+        self._sent: dict[str, tuple[Weights, Ticket]] = {}
 
     def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
         """See `tasks.engine.Trainer`. In this process; workers train what `handed` gives them."""
@@ -98,20 +97,20 @@ class Cluster:
 
     def close(self) -> None:
         """The runner ends with who started it."""
-        for _, parcel in self._sent.values():
-            self._started.post.forget(parcel)
+        for _, ticket in self._sent.values():
+            self._started.post.forget(ticket)
         self._sent.clear()
 
-    def _put(self, what: str, weights: Weights) -> Parcel:
-        """Their parcel, put unless they are there already; nobody reads the last one any more."""
+    def _put(self, what: str, weights: Weights) -> Ticket:
+        """Their ticket, put unless they are there already; nobody reads the last one any more."""
         known = self._sent.get(what)
         if known is not None and known[0] is weights:
             return known[1]
-        parcel = self._started.post.put(to_bytes(weights))
+        ticket = self._started.post.put(to_bytes(weights))
         if known is not None:
             self._started.post.forget(known[1])
-        self._sent[what] = (weights, parcel)
-        return parcel
+        self._sent[what] = (weights, ticket)
+        return ticket
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,8 @@ def handed(
 ) -> Handed:
     """A round dealt out. In this process all see the same memory; a worker gets what it needs."""
     if not isinstance(engine, Cluster):
-        runner = engine.runner if isinstance(engine, Sites) else None
-        return Handed([(engine, share, order, states) for share in shares], runner, nullcontext())
+        whole = [(engine, share, order, states) for share in shares]
+        return Handed(whole, engine.runner, nullcontext())
     trainer, bare = engine.remote(order)
     own = [{h: states[h] for h in share if h in states} for share in shares]
     parts = [(trainer, share, bare, mine) for share, mine in zip(shares, own, strict=True)]

@@ -20,6 +20,7 @@ class Local:
     sites: Mapping[str, LocalSite]
     lanes: int
     apart: int = FEW
+    runner: None = None
 
     def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
         """See `tasks.engine.Engine`."""

@@ -12,7 +12,7 @@ import distributed
 from prefect_dask import DaskTaskRunner
 
 from federated.errors import ConfigError
-from tasks.engine.post import Parcel, Post, Started
+from tasks.engine.post import Post, Started, Ticket
 
 SECONDS = 10
 
@@ -24,7 +24,7 @@ class Key:
     key: str
 
     def read(self) -> bytes:
-        """See `Parcel`. Every worker was given them; one that came later, or that took seconds to
+        """See `Ticket`. Every worker was given them; one that came later, or that took seconds to
         ask, so that Dask saved the memory meanwhile, fetches them again."""
         held = distributed.get_worker().data
         if self.key in held:
@@ -39,17 +39,17 @@ class Scattered:
     def __init__(self, client: distributed.Client) -> None:
         self._client = client
 
-    def put(self, data: bytes) -> Parcel:
+    def put(self, data: bytes) -> Ticket:
         """See `Post`."""
         (future,) = self._client.scatter([data], broadcast=True, hash=False)
         self._variable(future.key).set(future)
-        parcel: Parcel = Key(future.key)
-        return parcel
+        ticket: Ticket = Key(future.key)
+        return ticket
 
-    def forget(self, parcel: Parcel) -> None:
+    def forget(self, ticket: Ticket) -> None:
         """See `Post`."""
-        assert isinstance(parcel, Key)
-        self._variable(parcel.key).delete()
+        assert isinstance(ticket, Key)
+        self._variable(ticket.key).delete()
 
     def _variable(self, key: str) -> distributed.Variable:
         return distributed.Variable(key, client=self._client)

@@ -13,7 +13,7 @@ from pathlib import Path
 from prefect.task_runners import ProcessPoolTaskRunner
 
 from federated.weights import digest
-from tasks.engine.post import Parcel, Post, Started
+from tasks.engine.post import Post, Started, Ticket
 
 _MEMORY = Path("/dev/shm")
 
@@ -25,7 +25,7 @@ class File:
     path: Path
 
     def read(self) -> bytes:
-        """See `Parcel`."""
+        """See `Ticket`."""
         return self.path.read_bytes()
 
 
@@ -35,16 +35,16 @@ class Folder:
 
     path: Path
 
-    def put(self, data: bytes) -> Parcel:
+    def put(self, data: bytes) -> Ticket:
         """See `Post`."""
         path = self.path / digest(data)
         path.write_bytes(data)
         return File(path)
 
-    def forget(self, parcel: Parcel) -> None:
+    def forget(self, ticket: Ticket) -> None:
         """See `Post`."""
-        assert isinstance(parcel, File)
-        parcel.path.unlink(missing_ok=True)
+        assert isinstance(ticket, File)
+        ticket.path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import ray
 from prefect_ray import RayTaskRunner
 
 from federated.errors import ConfigError
-from tasks.engine.post import Parcel, Post, Started
+from tasks.engine.post import Post, Started, Ticket
 
 
 class Object:
@@ -28,19 +28,19 @@ class Object:
         return isinstance(other, Object) and self.reference == other.reference
 
     def read(self) -> bytes:
-        """See `Parcel`."""
+        """See `Ticket`."""
         return bytes(ray.get(self.reference))
 
 
-class Store:
+class ObjectStore:
     """The post of a cluster."""
 
-    def put(self, data: bytes) -> Parcel:
+    def put(self, data: bytes) -> Ticket:
         """See `Post`."""
-        made: Parcel = Object(ray.put(data))
+        made: Ticket = Object(ray.put(data))
         return made
 
-    def forget(self, parcel: Parcel) -> None:
+    def forget(self, ticket: Ticket) -> None:
         """See `Post`. Ray counts references: it goes with the last of them."""
 
 
@@ -61,7 +61,7 @@ def started(workers: int, address: str | None) -> Iterator[Started]:
         ) from error
     try:
         found = int(ray.cluster_resources().get("CPU", 0))
-        post: Post = Store()
+        post: Post = ObjectStore()
         yield Started(runner, post, max(1, found), (ray.exceptions.RayError,))
     finally:
         runner.__exit__(None, None, None)

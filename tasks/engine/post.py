@@ -14,7 +14,7 @@ from federated.types import Weights
 from federated.weights import from_bytes
 
 
-class Parcel(Hashable, Protocol):
+class Ticket(Hashable, Protocol):
     """A small name of bytes, pickled with every task run; equal where the bytes are."""
 
     def read(self) -> bytes:
@@ -24,10 +24,10 @@ class Parcel(Hashable, Protocol):
 class Post(Protocol):
     """Where the training process puts bytes for its workers."""
 
-    def put(self, data: bytes) -> Parcel:
+    def put(self, data: bytes) -> Ticket:
         """Bring them to where every worker can read them."""
 
-    def forget(self, parcel: Parcel) -> None:
+    def forget(self, ticket: Ticket) -> None:
         """Nobody will read them any more."""
 
 
@@ -42,6 +42,6 @@ class Started:
 
 
 @lru_cache(maxsize=4)  # of this round and of the last: weights, and what the server rule adds
-def opened(parcel: Parcel) -> Weights:
-    """The weights of a parcel; a process reads each once."""
-    return from_bytes(parcel.read())
+def opened(ticket: Ticket) -> Weights:
+    """The weights of a ticket; a process reads each once."""
+    return from_bytes(ticket.read())

@@ -19,7 +19,7 @@ from federated.shares import Share
 from federated.types import Order, Weights
 from tasks.engine import Evaluation, packed
 from tasks.engine.local import Local
-from tasks.engine.post import Parcel, opened
+from tasks.engine.post import Ticket, opened
 from tasks.job import Job, load_job
 
 _LOADING = threading.Lock()
@@ -45,8 +45,8 @@ class Remote:
     """Trains and evaluates at a worker, with the weights of one round."""
 
     home: Home
-    weights: Parcel
-    extra: Parcel | None = None
+    weights: Ticket
+    extra: Ticket | None = None
 
     def train(self, cohort: Sequence[str], order: Order, states: Mapping[str, Weights]) -> Share:
         """See `tasks.engine.Trainer`. order: without its tensors."""

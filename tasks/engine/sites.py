@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from prefect.task_runners import TaskRunner
@@ -29,6 +29,8 @@ from tasks.exchange.note import Note
 from tasks.exchange.refusal import RefusalError
 from tasks.exchange.store import ExchangeError
 from tasks.exchange.template import Template
+
+T = TypeVar("T")
 
 
 class Board:
@@ -97,7 +99,7 @@ class RemoteSite:
         def read(sent: Parcel) -> Admitted | Refused:
             return self._admitted(sent, order.round, body.base)
 
-        found = self._ask(ORDER, order, body, state, read)
+        found = self._ask(ORDER, order, body, state, read, set())
         self.used.add(found.nonce)
         examples, steps = found.update.examples, found.update.steps
         self.talk.event("accepted", order.round, nonce=found.nonce, examples=examples, steps=steps)
@@ -121,7 +123,7 @@ class RemoteSite:
     def loss(self, weights: Weights, state: Weights) -> float:
         """Mean loss over its training rows. Raises AbsentError."""
         order = Order(int(round_of(state)), weights)
-        note = self._ask(LOSS, order, self.board.body(order), state, self._reader("loss", order))
+        note = self._asked(LOSS, "loss", order, state)
         try:
             return floats(note.body.get("loss"), 1)[0]
         except RefusalError as error:
@@ -129,8 +131,7 @@ class RemoteSite:
 
     def counted(self, order: Order, state: Weights) -> Evaluated:
         """Counts of the order's weights over its test and validation rows. Raises AbsentError."""
-        body = self.board.body(order)
-        note = self._ask(EVALUATE, order, body, state, self._reader("counts", order))
+        note = self._asked(EVALUATE, "counts", order, state)
         try:
             test = from_dict(note.body["test"])
             validation = note.body["validation"]
@@ -138,20 +139,35 @@ class RemoteSite:
         except (DataError, KeyError, TypeError, AttributeError) as error:
             raise AbsentError(self.hospital, order.round, f"form: {error}") from error
 
-    def _reader(self, kind: str, order: Order) -> Callable[[Parcel], Note | Refused]:
-        return lambda sent: self.talk.read_note(kind, order.round, sent)
+    def _asked(self, kind: str, answer: str, order: Order, state: Weights) -> Note:
+        """The note that answers an order which changes nothing at the hospital."""
+        questions: set[str] = set()
+
+        def read(sent: Parcel) -> Note | Refused:
+            return self.talk.read_note(answer, order.round, sent, questions)
+
+        return self._ask(kind, order, self.board.body(order), state, read, questions)
 
     def _ask(
-        self, kind: str, order: Order, body: Body, state: Weights, read: Callable[[Parcel], Any]
-    ) -> Any:
+        self,
+        kind: str,
+        order: Order,
+        body: Body,
+        state: Weights,
+        read: Callable[[Parcel], T | Refused],
+        questions: set[str],
+    ) -> T:
+        """questions: gets the nonce of each time that it is asked."""
         talk = self.talk
 
         def post() -> None:
-            nonces, kept = {talk.hospital: new_nonce()}, {talk.hospital: round_of(state)}
+            nonce, kept = new_nonce(), {talk.hospital: round_of(state)}
+            questions.add(nonce)
             private, run = talk.common.private, talk.common.run
-            sealed = of_order(order, run, nonces, private, kind=kind, kept=kept, body=body)
+            nonces = {talk.hospital: nonce}
+            orders = of_order(order, run, nonces, private, kind=kind, kept=kept, body=body)
             talk.event("asked", order.round, to=kind, payload=body.name)
-            talk.post(sealed.sealed[talk.hospital], body.name)
+            talk.post(orders.sealed[talk.hospital], body.name)
 
         return talk.ask(order.round, self.seconds, post, read)
 

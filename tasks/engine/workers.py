@@ -83,7 +83,7 @@ class Workers:
     """The engine over worker processes; `begin` makes one."""
 
     def __init__(self, sites: Mapping[str, LocalSite], rows: Arena, lanes: int) -> None:
-        self.lanes, self.apart = lanes, FEW
+        self.lanes, self.apart, self.runner = lanes, FEW, None
         self._rows = rows
         parts = groups(list(sites.values()))
         self._groups = [[site.hospital for site in group] for group in parts]

@@ -5,7 +5,7 @@ another. Whatever else comes in place of an answer is written down and does not 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -101,8 +101,10 @@ class Conversation:
         """
         return self._await(number, time.monotonic() + seconds, read, post)
 
-    def read_note(self, kind: str, number: int, sent: Parcel) -> Note | Refused:
-        """The note of this kind and round in a parcel."""
+    def read_note(
+        self, kind: str, number: int, sent: Parcel, questions: Collection[str]
+    ) -> Note | Refused:
+        """The note of this kind and round in a parcel. questions: nonces; it answers one."""
         try:
             note = self._opened(sent)
         except RefusalError as error:
@@ -110,6 +112,9 @@ class Conversation:
         if (note.kind, note.round) != (kind, number):
             why = f"{note.kind} of round {note.round}, {kind} of round {number} is waited for"
             return Refused(self.hospital, number, "round", why)
+        if note.answers not in questions:
+            why = f"{kind} that answers no question asked now: this is a repetition"
+            return Refused(self.hospital, number, "nonce", why)
         return note
 
     def event(self, what: str, number: int, **details: str | int) -> None:
@@ -145,7 +150,7 @@ class Conversation:
         raise AbsentError(self.hospital, number, "no answer in time")
 
     def _first_hello(self, sent: Parcel) -> Hello | Refused:
-        note = self.read_note("hello", 0, sent)
+        note = self.read_note("hello", 0, sent, {""})
         if isinstance(note, Refused):
             return note
         try:

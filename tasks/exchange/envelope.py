@@ -1,7 +1,6 @@
 """What is said about a payload, signed: who sends it, for which round, and what it is an answer to.
 
-On the way an envelope is 64 bytes of Ed25519 signature (RFC 8032), then canonical JSON. Signed is
-that JSON after a line that names use and version: nothing signed elsewhere is an envelope.
+It is signed (`signed.py`): nothing signed for another use is an envelope.
 """
 
 import re
@@ -10,17 +9,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from tasks.exchange import canonical
 from tasks.exchange.keys import PrivateKey, PublicKey
 from tasks.exchange.refusal import RefusalError, shown
+from tasks.exchange.signed import Use
 
 SCHEMA = 1
 MOST = 16 * 1024  # bytes of a sealed envelope; parsing as many takes under 1 MiB of memory
 UPDATE, ORDER, EVALUATE, LOSS = "update", "order", "evaluate", "loss"
 ASKS = (ORDER, EVALUATE, LOSS)
 """What the coordinator asks of a hospital: to train, to evaluate, its loss."""
-_SIGNED = b"wardround envelope v1\n"
-_SIGNATURE = 64  # bytes
+_USE = Use("envelope", b"wardround envelope v1\n", SCHEMA, MOST)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _TEXTS = {
     "kind": re.compile("|".join((UPDATE, *ASKS))),
@@ -93,8 +91,7 @@ def new_nonce() -> str:
 def seal(envelope: Envelope, private: PrivateKey) -> bytes:
     """Signature and JSON. Numbers are written in hexadecimal, which loses no bit of them."""
     numbers = {name: float(value).hex() for name, value in envelope.numbers.items()}
-    body = canonical.to_bytes(asdict(envelope) | {"schema": SCHEMA, "numbers": numbers})
-    return private.sign(_SIGNED + body) + body
+    return _USE.seal(asdict(envelope) | {"numbers": numbers}, private)
 
 
 def unseal(sealed: bytes, public: PublicKey) -> Envelope:
@@ -102,22 +99,7 @@ def unseal(sealed: bytes, public: PublicKey) -> Envelope:
 
     Raises RefusalError: size, signature or form.
     """
-    if len(sealed) > MOST:
-        raise RefusalError("size", f"envelope of {len(sealed)} bytes, at most {MOST} are right")
-    signature, body = sealed[:_SIGNATURE], sealed[_SIGNATURE:]
-    if not public.verifies(signature, _SIGNED + body):
-        raise RefusalError("signature", f"not signed with the key of {public.text}")
-    try:
-        values = canonical.from_bytes(body)
-    except canonical.FormError as error:
-        raise RefusalError("form", str(error)) from error
-    schema = values.pop("schema", None)
-    if type(schema) is not int or schema != SCHEMA:
-        why = f"schema version {shown(schema)} is not known here, only {SCHEMA}"
-        raise RefusalError("form", f"{why}: both sides need the same version of wardround")
-    if values.keys() != _FIELDS:
-        odd = sorted(values.keys() ^ _FIELDS)
-        raise RefusalError("form", f"field {shown(odd[0])} is missing, or not known")
+    values = _USE.unseal(sealed, public, _FIELDS)
     return Envelope(**values | {"numbers": _numbers(values["numbers"])})
 
 

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
-from prefect.exceptions import PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -113,8 +113,11 @@ class Mailbox:
                 time.sleep(0.5)
 
     def state(self, run: UUID) -> State | None:
-        """Of any flow run. Raises ExchangeError."""
-        return self.patiently(lambda: self._client.read_flow_run(run)).state
+        """Of any flow run; None if there is no such run. Raises ExchangeError."""
+        try:
+            return self.patiently(lambda: self._client.read_flow_run(run)).state
+        except ObjectNotFound:
+            return None
 
     @property
     def client(self) -> SyncPrefectClient:

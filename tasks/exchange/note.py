@@ -1,7 +1,7 @@
 """What is said besides orders and updates, signed: who joins, statistics, counts, refusals.
 
-64 bytes of Ed25519 signature (RFC 8032), then canonical JSON. The first line of what is signed
-differs from an envelope's: neither can stand for the other.
+Signed as envelopes are, for another use (`signed.py`): neither can stand for the other. A repeated
+note is told by `answers`: what answers no question that was asked just now does not count.
 """
 
 import re
@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from tasks.exchange import canonical
 from tasks.exchange.fields import NAME
 from tasks.exchange.keys import PrivateKey, PublicKey
 from tasks.exchange.refusal import RefusalError, shown
+from tasks.exchange.signed import Use
 
-SCHEMA = 1
 MOST = 2**20  # bytes of a sealed note
-_SIGNED = b"wardround note v1\n"
-_SIGNATURE = 64  # bytes
+_USE = Use("note", b"wardround note v1\n", 1, MOST)
 _NONCE = re.compile("[0-9a-f]{32}|")
 _KIND = re.compile("[a-z]{1,20}")
 _ROUNDS = 2**31 - 1
@@ -58,8 +56,7 @@ _FIELDS = {f.name for f in fields(Note)}
 
 def seal_note(note: Note, private: PrivateKey) -> bytes:
     """Signature and JSON."""
-    body = canonical.to_bytes(asdict(note) | {"schema": SCHEMA})
-    return private.sign(_SIGNED + body) + body
+    return _USE.seal(asdict(note), private)
 
 
 def open_note(sealed: bytes, public: PublicKey, run: str, hospital: str) -> Note:
@@ -67,22 +64,7 @@ def open_note(sealed: bytes, public: PublicKey, run: str, hospital: str) -> Note
 
     Raises RefusalError: size, signature, form, hospital or run. Nothing unsigned is parsed.
     """
-    if len(sealed) > MOST:
-        raise RefusalError("size", f"note of {len(sealed)} bytes, at most {MOST} are right")
-    signature, body = sealed[:_SIGNATURE], sealed[_SIGNATURE:]
-    if not public.verifies(signature, _SIGNED + body):
-        raise RefusalError("signature", f"not signed with the key of {public.text}")
-    try:
-        values = canonical.from_bytes(body)
-    except canonical.FormError as error:
-        raise RefusalError("form", str(error)) from error
-    schema = values.pop("schema", None)
-    if type(schema) is not int or schema != SCHEMA:
-        why = f"schema version {shown(schema)} is not known here, only {SCHEMA}"
-        raise RefusalError("form", f"{why}: both sides need the same version of wardround")
-    if values.keys() != _FIELDS:
-        odd = sorted(values.keys() ^ _FIELDS)
-        raise RefusalError("form", f"field {shown(odd[0])} is missing, or not known")
+    values = _USE.unseal(sealed, public, _FIELDS)
     note = Note(**values)
     if note.hospital != hospital:
         raise RefusalError("hospital", f"hospital is {note.hospital!r}, not {hospital!r}")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Self
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from federated.errors import ConfigError
-from federated.sections import Section, explain, read_sections
+from federated.sections import Section, read_record
 from tasks.exchange.fields import COORDINATOR, HospitalName, Key, given_name
 from tasks.exchange.keys import PublicKey
 from tasks.files import sync_folder, write_atomic
@@ -58,11 +58,7 @@ class Roster(Section):
 def read_roster(path: Path) -> Roster:
     """Raises ConfigError naming file, hospital and field."""
     absent = "; enter a hospital with `wardround roster add`"
-    raw = read_sections(path, "hospitals: and a name under it", absent)
-    try:
-        return Roster.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(f"{path}:\n{explain(error, Roster)}") from None
+    return read_record(path, Roster, "hospitals: and a name under it", absent)
 
 
 def add(roster: Roster, name: str, member: Member, *, replace: bool = False) -> Roster:

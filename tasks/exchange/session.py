@@ -40,6 +40,7 @@ from tasks.exchange.store import Store
 from tasks.hospital_files import RECORDS, load_hospital
 from tasks.versions import md5
 
+_SPARE = 900.0  # seconds, for what the coordinator does itself, and to start it again
 Train = Callable[[LocalSite, Order, Weights], Trained]
 
 
@@ -52,9 +53,9 @@ class Voice:
     coordinator: UUID
     private: keys.PrivateKey
 
-    def note(self, kind: str, number: int, **body: object) -> Parcel:
-        """A signed note to the coordinator."""
-        said = Note(kind, self.run, self.site.name, number, new_nonce(), body=dict(body))
+    def note(self, kind: str, number: int, answers: str = "", **body: object) -> Parcel:
+        """A signed note to the coordinator. answers: the nonce of its question."""
+        said = Note(kind, self.run, self.site.name, number, new_nonce(), answers, dict(body))
         return parcel("note", seal_note(said, self.private))
 
     def opened(self, sent: Parcel) -> Note:
@@ -128,6 +129,13 @@ class Session:
         """Training rows."""
         return int(self.raw.train.sum())
 
+    @property
+    def idle_most(self) -> float:
+        """Seconds: a coordinator that is there says something sooner, even if all others are late
+        in training and in evaluation."""
+        settings = self.config.federation
+        return settings.join_s + (2 + settings.retries) * settings.deadline_s + _SPARE
+
     def event(self, what: str, number: int | None = None, **details: str | int) -> Event:
         """For the hospital's audit log."""
         return Event(what, self.voice.site.name, number, {"run": self.voice.run, **details})
@@ -142,7 +150,7 @@ class Session:
         """The answer to the mean over all hospitals. Raises RefusalError."""
         mean = floats(note.body.get("mean"), self._features)
         found = squares(self.raw.training_features, self.raw.schema, mean)
-        return self.voice.note("squares", 0, squares=hexes(found))
+        return self.voice.note("squares", 0, note.nonce, squares=hexes(found))
 
     def placed(self, note: Note) -> "Placed":
         """Its rows as model inputs, by the statistics of all. Raises RefusalError."""
@@ -203,10 +211,12 @@ class Placed:
             counted = self.local.evaluate(order.weights, state)
             chosen = counted.validation
             test, validation = to_dict(counted.test), None if chosen is None else to_dict(chosen)
-            return session.voice.note("counts", order.round, test=test, validation=validation)
+            return session.voice.note(
+                "counts", order.round, found.nonce, test=test, validation=validation
+            )
         if found.kind == LOSS:
             loss = self.local.loss(order.weights, state)
-            return session.voice.note("loss", order.round, loss=hexes([loss]))
+            return session.voice.note("loss", order.round, found.nonce, loss=hexes([loss]))
         trained = train(self.local, order, state)
         session.states.store(order.round, trained.state, still=found.state)
         message = of_update(

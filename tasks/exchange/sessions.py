@@ -7,7 +7,7 @@ starts. One thread fetches all mail and sorts it by the hospital that it claims 
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, Self
 from uuid import UUID
 
@@ -31,7 +31,8 @@ class Report(Protocol):
 
 class Sessions:
     """A context manager; leaving it ends the thread. plans: hospital → its signed plan. former:
-    hospital → flow run of the session that it had with a coordinator that is no more."""
+    hospital → flow run of the session that it had with a coordinator that is no more. remember:
+    keeps the flow runs for a coordinator that goes on after this one; from several threads."""
 
     def __init__(
         self,
@@ -39,10 +40,11 @@ class Sessions:
         run: str,
         plans: Mapping[str, bytes],
         former: Mapping[str, str],
+        remember: Callable[[dict[str, str]], None],
         report: Report,
     ) -> None:
         self._mailbox, self._run, self._plans, self.report = mailbox, run, plans, report
-        self._former = former
+        self._former, self._remember = former, remember
         self._runs: dict[str, UUID] = {}
         self._mail: dict[str, queue.Queue[Letter]] = {h: queue.Queue() for h in plans}
         self._waiting = threading.Semaphore(0)
@@ -80,25 +82,22 @@ class Sessions:
             )
         )
         self._runs[hospital] = run.id
+        self._remember(self.runs)
         self.report("session begun", hospital, 0, flow_run=str(run.id))
 
     def ended(self, hospital: str) -> str | None:
         """The name of the state in which the session has ended, if it has."""
-        run = self._mailbox.patiently(
-            lambda: self._mailbox.client.read_flow_run(self._runs[hospital])
-        )
-        return run.state.name if run.state is not None and run.state.is_final() else None
+        state = self._mailbox.state(self._runs[hospital])
+        if state is None:
+            return "gone from the server"
+        return state.name if state.is_final() else None
 
     def take_up(self, hospital: str) -> bytes | None:
         """The plan to send to the session that the hospital still has, if it has one."""
         if hospital not in self._former:
             return None
         self._runs[hospital] = UUID(self._former[hospital])
-        try:
-            over = self.ended(hospital) is not None
-        except (ObjectNotFound, ExchangeError):  # of another Prefect server
-            over = True
-        return None if over else self._plans[hospital]
+        return self._plans[hospital] if self.ended(hospital) is None else None
 
     def post(self, hospital: str, sent: Parcel) -> None:
         """Put a parcel into the mailbox of the hospital's session. Raises ExchangeError."""

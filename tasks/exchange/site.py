@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from federated.errors import ConfigError
-from federated.sections import Section, explain, read_sections
+from federated.sections import Section, read_record
 from tasks.exchange.fields import HospitalName, Key
 from tasks.exchange.policy import Policy
 
@@ -33,11 +32,7 @@ class SiteConfig(Section):
 def read_site(path: Path) -> SiteConfig:
     """Raises ConfigError naming file and field."""
     absent = "; write one with `wardround site init`"
-    raw = read_sections(path, "name: and data:", absent)
-    try:
-        return SiteConfig.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(f"{path}:\n{explain(error, SiteConfig)}") from None
+    return read_record(path, SiteConfig, "name: and data:", absent)
 
 
 _TEXT = """\

@@ -25,7 +25,7 @@ from tasks.engine.cluster import Cluster, handed
 from tasks.engine.deal import cut
 from tasks.engine.local import Local
 from tasks.engine.on_processes import Folder
-from tasks.engine.post import Parcel, Started
+from tasks.engine.post import Started, Ticket
 from tasks.engine.remote import Home, home_of, local
 from tasks.job import Job, load_job
 from tasks.rounds import train
@@ -79,7 +79,7 @@ class Counting(Folder):
 
     sizes: list[int] = field(default_factory=list)
 
-    def put(self, data: bytes) -> Parcel:
+    def put(self, data: bytes) -> Ticket:
         self.sizes.append(len(data))
         return super().put(data)
 

@@ -16,9 +16,12 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Running
 
 from federated.config import Config
+from federated.counts import to_dict
 from federated.initial import weights_of
+from federated.site import LocalSite
 from federated.types import Order, Update
 from tasks.engine.sites import Board, RemoteSite, kept_at, sends_of
+from tasks.exchange.admission import Accepted
 from tasks.exchange.conversation import AbsentError, Common, Conversation
 from tasks.exchange.envelope import new_nonce
 from tasks.exchange.fields import COORDINATOR as ITSELF
@@ -114,7 +117,9 @@ def met(config: tuple[Config, Path], site: Path, prefect_url: str) -> Iterator[M
         def report(what: str, name: str, number: int, **details: str | int) -> None:
             events.append((what, name, number, dict(details)))
 
-        with Sessions(Mailbox(me, 5), RUN, {"north": b""}, {"north": str(its)}, report) as mail:
+        former, told = {"north": str(its)}, dict[str, str]()
+        box = Mailbox(me, 5)
+        with Sessions(box, RUN, {"north": b""}, former, told.update, report) as mail:
             common = Common(RUN, COORDINATOR, str(site / "exchange"), mail)
             key = session.voice.private.public
             member = Member(key=key, max_examples=session.rows, added=date(2026, 1, 1))
@@ -278,6 +283,54 @@ def test_an_update_that_is_wrong_is_missing_and_the_hospital_named(
         met.train(answer)
     said = [e for e in met.events if e[0] in ("refused", "missing", "fault")]
     assert [(name, number) for _, name, number, _ in said] == [("north", 1)]
+
+
+def followed(hospital: Hospital) -> Parcel:
+    """The right answer to whatever is asked."""
+    while True:
+        for letter in hospital.mailbox.letters():
+            hospital.mailbox.discard(letter)
+            if letter.parcel is not None and letter.parcel.form == "envelope":
+                found = hospital.ready.read(letter.parcel)
+                assert isinstance(found, Accepted)
+                return hospital.ready.follow(found, LocalSite.train)
+
+
+def aside(answer: Callable[[], None]) -> None:
+    """The hospital answers while the coordinator waits."""
+    threading.Thread(target=answer, daemon=True).start()
+
+
+def test_counts_and_loss_are_the_hospitals_own(met: Met) -> None:
+    hospital, weights = met.hospital, met.order.weights
+    aside(lambda: hospital.post(followed(hospital)))
+    counted = met.remote.counted(Order(0, weights), {})
+    here = hospital.ready.local.evaluate(weights, {})
+    assert to_dict(counted.test) == to_dict(here.test)
+    aside(lambda: hospital.post(followed(hospital)))
+    assert met.remote.loss(weights, {}) == hospital.ready.local.loss(weights, {})
+
+
+def test_a_repeated_loss_does_not_count(met: Met) -> None:
+    """It is right for the round, signed, and of other weights."""
+    hospital, weights = met.hospital, met.order.weights
+    old: list[Parcel] = []
+
+    def first() -> None:
+        old.append(followed(hospital))
+        hospital.post(old[0])
+
+    def second() -> None:
+        answer = followed(hospital)
+        hospital.post(old[0])
+        hospital.post(answer)
+
+    aside(first)
+    before = met.remote.loss(weights, {})
+    aside(second)
+    other = {name: tensor + 1 for name, tensor in weights.items()}
+    assert met.remote.loss(other, {}) == hospital.ready.local.loss(other, {}) != before
+    assert met.refused() == ["nonce: loss that answers no question asked now: this is a repetition"]
 
 
 def test_payloads_of_rounds_that_are_over_are_removed(tmp_path: Path) -> None:
