@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from federated import plugins
-from federated.errors import ConfigError
-from federated.sections import Section, explain, read_sections
+from federated.sections import Section, read_record
 
 Values = dict[str, JsonValue]
 _OWN = ("run.seed", "run.experiment", "run.name", "run.registered_model")
@@ -105,11 +104,7 @@ class StudyRun:
 
 def read_study(path: Path) -> Study:
     """Read a study file. Raises ConfigError with every fault found."""
-    raw = read_sections(path, "keys such as name: and settings:")
-    try:
-        return Study.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(f"{path}:\n{explain(error, Study)}") from None
+    return read_record(path, Study, "keys such as name: and settings:")
 
 
 def variants(study: Study) -> dict[str, tuple[Values, ...]]:

@@ -13,10 +13,11 @@ import torch
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Running
+from prefect.states import Crashed, Running
 
 from federated.config import Config
 from federated.counts import to_dict
+from federated.errors import WardroundError
 from federated.initial import weights_of
 from federated.site import LocalSite
 from federated.types import Order, Update
@@ -30,7 +31,7 @@ from tasks.exchange.mailbox import Mailbox, Parcel, parcel
 from tasks.exchange.messages import of_update
 from tasks.exchange.roster import Member
 from tasks.exchange.session import Placed
-from tasks.exchange.sessions import Sessions
+from tasks.exchange.sessions import FLOW, Sessions
 from tasks.exchange.store import Store
 from tests.tasks.exchange.test_session import RUN, begun, config, placed, site
 from tests.tasks.exchange.traffic import COORDINATOR, SOUTH
@@ -331,6 +332,37 @@ def test_a_repeated_loss_does_not_count(met: Met) -> None:
     other = {name: tensor + 1 for name, tensor in weights.items()}
     assert met.remote.loss(other, {}) == hospital.ready.local.loss(other, {}) != before
     assert met.refused() == ["nonce: loss that answers no question asked now: this is a repetition"]
+
+
+def test_a_session_is_remembered_as_soon_as_it_is_begun(prefect_url: str) -> None:
+    """So that a coordinator that goes on after a kill finds it, joined or not."""
+    events: list[str] = []
+    kept: dict[str, str] = {}
+
+    def report(what: str, name: str, number: int, **details: str | int) -> None:
+        events.append(what)
+
+    with temporary_settings({PREFECT_API_URL: prefect_url}), get_client(sync_client=True) as client:
+        client.create_deployment(client.create_flow_from_name(FLOW), name="lonely")
+        me = client.create_flow_run(nothing, state=Running()).id
+        plans = {"lonely": b"plan"}
+        with Sessions(Mailbox(me, 5), RUN, plans, {}, kept.update, report) as sessions:
+            assert sessions.take_up("lonely") is None
+            sessions.begin("lonely")
+            assert sessions.ended("lonely") is None
+        run = client.read_flow_run(UUID(kept["lonely"]))
+        assert run.parameters == {"run": RUN, "plan": b"plan".hex()}
+        with Sessions(Mailbox(me, 5), RUN, plans, dict(kept), kept.update, report) as sessions:
+            assert sessions.take_up("lonely") == b"plan"
+            client.set_flow_run_state(run.id, Crashed(), force=True)
+            assert sessions.ended("lonely") == "Crashed"
+            assert sessions.take_up("lonely") is None
+        with (
+            Sessions(Mailbox(me, 5), RUN, {"nobody": b""}, {}, kept.update, report) as sessions,
+            pytest.raises(WardroundError, match="made by `wardround site join`"),
+        ):
+            sessions.begin("nobody")
+    assert events == ["session begun"]
 
 
 def test_payloads_of_rounds_that_are_over_are_removed(tmp_path: Path) -> None:
