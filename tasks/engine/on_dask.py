@@ -1,6 +1,8 @@
 """`engine.runner: dask`: a Dask cluster, local or running already, through prefect-dask.
 
-The post is Dask's own scatter: the scheduler gets the bytes once, workers hand them to each other.
+The post is a task whose result is the bytes: the scheduler gets them once, workers hand them to
+each other. Scattered bytes would be lost with the last worker that has them (Dask's memory manager
+leaves only one copy); a task's result the scheduler has made again.
 """
 
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import dask
 import distributed
 from prefect_dask import DaskTaskRunner
 
@@ -24,16 +27,14 @@ class Key:
     key: str
 
     def read(self) -> bytes:
-        """See `Ticket`. Every worker was given them; one that came later, or that took seconds to
-        ask, so that Dask saved the memory meanwhile, fetches them again."""
-        held = distributed.get_worker().data
-        if self.key in held:
-            return bytes(held[self.key])
-        variable = distributed.Variable(self.key, client=distributed.get_client())
-        return bytes(variable.get(timeout=SECONDS).result(timeout=6 * SECONDS))
+        """See `Ticket`. The thread is lent out meanwhile: where a worker was lost, it may be this
+        one's turn to make the bytes again."""
+        with distributed.worker_client() as client:
+            variable = distributed.Variable(self.key, client=client)
+            return bytes(variable.get(timeout=SECONDS).result(timeout=6 * SECONDS))
 
 
-class Scattered:
+class Kept:
     """The post of a cluster."""
 
     def __init__(self, client: distributed.Client) -> None:
@@ -41,7 +42,8 @@ class Scattered:
 
     def put(self, data: bytes) -> Ticket:
         """See `Post`."""
-        (future,) = self._client.scatter([data], broadcast=True, hash=False)
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
+            future = self._client.submit(bytes, data, pure=False)
         self._variable(future.key).set(future)
         ticket: Ticket = Key(future.key)
         return ticket
@@ -80,7 +82,7 @@ def started(workers: int, address: str | None) -> Iterator[Started]:
                 f"engine.address {address}: this Dask scheduler has no workers; start some: "
                 f"`dask worker {address}`"
             )
-        post: Post = Scattered(client)
+        post: Post = Kept(client)
         yield Started(runner, post, found, (distributed.KilledWorker,))
 
 

@@ -76,6 +76,21 @@ def test_a_running_dask_cluster_gives_the_same_bytes_though_a_worker_is_killed(
         assert 1 <= killed.result(timeout=60) < 9
 
 
+def test_a_rounds_weights_outlive_the_only_worker_that_has_them(cluster: Any) -> None:
+    distributed = pytest.importorskip("distributed")
+    from tasks.engine.on_dask import Kept
+
+    with distributed.Client(cluster) as client:
+        ticket: Any = Kept(client).put(b"weights")
+        while not (holders := client.who_has().get(ticket.key)):
+            time.sleep(0.02)
+        pids = client.run(os.getpid)
+        (other,) = set(pids) - set(holders)
+        os.kill(pids[holders[0]], signal.SIGKILL)
+        read = client.submit(ticket.read, workers=[other], pure=False)
+        assert read.result(timeout=30) == b"weights"
+
+
 def kill_one(cluster: Any, project: Path) -> int:
     """Kill a worker once a round is in the journal; the rounds that were."""
     until = time.monotonic() + 60
