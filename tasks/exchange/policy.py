@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 from federated.config import Config
 from federated.schema import ImageSchema, TableSchema
 from federated.sections import Section
-from federated.weights import digest
+from federated.weights import digest, digest_json
 from tasks.exchange import canonical
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -48,7 +48,8 @@ class Policy(Section):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a job does at a hospital. local: the local rule and its options; leaves: sentences."""
+    """What a job does at a hospital. local: the local rule and its options; leaves: sentences.
+    settings: SHA-256 of the whole configuration, so that what is approved cannot change."""
 
     run: str
     model: str
@@ -58,6 +59,7 @@ class Plan:
     target: str
     rounds: int
     leaves: tuple[str, ...]
+    settings: str
 
     @property
     def digest(self) -> str:
@@ -73,6 +75,7 @@ class Plan:
             "Rounds": str(self.rounds),
             "Columns": ", ".join(self.columns),
             "Target": self.target,
+            "SHA-256 of all settings": f"`{self.settings}`",
         }
         table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
         leaves = "\n".join(f"- {one}" for one in self.leaves)
@@ -100,6 +103,7 @@ def plan_of(config: Config, schema: TableSchema | ImageSchema, run: str) -> Plan
         target=", ".join(targets),
         rounds=config.run.rounds,
         leaves=LEAVES,
+        settings=digest_json(config.model_dump(mode="json")),
     )
 
 

@@ -87,5 +87,7 @@ def test_a_plan_says_what_is_done_and_its_hash_stands_for_it() -> None:
     text = found.markdown()
     for part in ("logistic", "scaffold", "| 30 |", "age, sex", "| ill |", found.digest):
         assert part in text
-    other = plan_of(load(ROOT / "params.yaml", ["run.rounds=31"]), SCHEMA, "run-7")
-    assert other.digest != found.digest
+    for setting in ("run.rounds=31", "evaluation.score_bins=50000"):
+        given = ["run.rounds=30", "algorithm.name=scaffold", setting]
+        other = plan_of(load(ROOT / "params.yaml", given), SCHEMA, "run-7")
+        assert other.digest != found.digest, setting
