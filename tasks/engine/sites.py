@@ -270,10 +270,11 @@ class Sites:
 
 def _alike(found: dict[str, Evaluated]) -> dict[str, Evaluated]:
     """Those whose counts have the shapes that most have: others cannot be added."""
-    shapes = {h: _shape(one.test) for h, one in found.items()}
+    shapes = {h: (_shape(one.test), _shape(one.validation)) for h, one in found.items()}
     usual = max(shapes.values(), key=list(shapes.values()).count)
     return {h: one for h, one in found.items() if shapes[h] == usual}
 
 
-def _shape(counts: Counts) -> tuple[tuple[int, ...], ...]:
-    return tuple(getattr(counts, name).shape for name in counts.arrays)
+def _shape(counts: Counts | None) -> tuple[tuple[int, ...], ...]:
+    """None, of a hospital without validation rows, has none."""
+    return () if counts is None else tuple(getattr(counts, n).shape for n in counts.arrays)

@@ -68,7 +68,8 @@ def hello_in(body: Mapping[str, Any], hospital: str) -> Hello:
         raise RefusalError("hospital", f"the coverage is {shown(coverage.hospital)}'s")
     counts = RowCounts(*_counts(rows, 3))
     size = schema.shape[0] if isinstance(schema, ImageSchema) else len(schema.columns)
-    return Hello(md5, counts, schema, coverage, counted and _sums(counted, size))
+    summed = None if counted is None else _sums(counted, size)
+    return Hello(md5, counts, schema, coverage, summed)
 
 
 def hexes(values: Sequence[float]) -> list[str]:
