@@ -27,6 +27,7 @@ from federated.types import Order, Trained, Weights
 from tasks.environment import prepare_environment
 from tasks.exchange.admission import Refused
 from tasks.exchange.audit import Audit, Event, opened
+from tasks.exchange.envelope import new_nonce
 from tasks.exchange.mailbox import Mailbox, Parcel, pause
 from tasks.exchange.policy import examine
 from tasks.exchange.refusal import RefusalError
@@ -87,7 +88,9 @@ def permit(session: Session, audit: Audit) -> None:
     create_markdown_artifact(
         plan.markdown(), key=f"plan-{site.name.replace('_', '-')}", description="Resume to approve"
     )
-    pause_flow_run(timeout=_APPROVAL, poll_interval=2, key=plan.digest[:32])
+    # a key of its own: with one that this flow run has used, as before it was killed, Prefect
+    # would not pause
+    pause_flow_run(timeout=_APPROVAL, poll_interval=2, key=new_nonce())
     session.states.approve(plan.digest)
     audit.append(session.event("approved", plan=plan.digest))
 

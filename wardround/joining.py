@@ -42,7 +42,7 @@ from tasks.server import require_server
 
 _QUERY_SECONDS = 2.0
 _STARTS = 3  # of one session, before it counts as crashed
-_UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+_UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 
 
 def pool_of(name: str) -> str:

@@ -173,7 +173,8 @@ def test_a_hospitals_policy_refuses_a_job_and_the_coordinator_learns_why(world: 
 
 
 def test_a_person_at_the_hospital_approves_a_job(world: World) -> None:
-    """Until then nothing is computed there; what is approved stands on the Prefect page."""
+    """Until then nothing is computed there, though the session is killed meanwhile; the plan stands
+    on the Prefect page."""
     ours = world.ours
     path = ours.sites["north"] / "site.yaml"
     before = path.read_text()
@@ -193,6 +194,11 @@ def test_a_person_at_the_hospital_approves_a_job(world: World) -> None:
             plan = ours.events(ours.sites["north"])[-1]["details"]["plan"]
             artifacts = client.read_artifacts(artifact_filter=PLAN_OF_NORTH)
             assert plan in str(artifacts[-1].data)
+            asked = len(ours.events(ours.sites["north"]))
+            ours.kill("north")
+            ours.join("north")
+            until(lambda: len(ours.events(ours.sites["north"])) > asked, END)
+            until(lambda: waiting(client) is not None, END)
             assert not ours.happened(project, "joined", "north", 0)
             client.resume_flow_run(session)
         assert run.wait(timeout=END) == 0, ours.log("approved")
