@@ -24,6 +24,8 @@ class _Runner(Runner):
     swallowed there, and the runner goes on: so it is asked again until it leaves.
     """
 
+    asked = False
+    """Has SIGTERM come?"""
     _serving: "asyncio.Future[None] | None" = None
     _leaves = False
 
@@ -33,6 +35,7 @@ class _Runner(Runner):
         await self._serving
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
+        self.asked = True
         asyncio.get_running_loop().call_later(_ASKED_AGAIN, self._ask_again)
         signal.raise_signal(signal.SIGINT)
 
@@ -83,7 +86,9 @@ def serve_flow(
     print(f"serving federated-training/{name} {_when(cron, every)}; Ctrl-C ends it", flush=True)
     try:
         asyncio.run(runner.serve())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError) as end:
+        if isinstance(end, asyncio.CancelledError) and not runner.asked:
+            raise
         print(f"federated-training/{name} is paused", flush=True)
 
 
