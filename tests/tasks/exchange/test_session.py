@@ -15,6 +15,7 @@ from federated.initial import weights_of
 from federated.site import LocalSite
 from federated.statistics import finish, means, merge_sums
 from federated.types import Order
+from flows.hospital_session import overtaken
 from tasks.exchange import keys
 from tasks.exchange.admission import Accepted
 from tasks.exchange.envelope import EVALUATE, LOSS, new_nonce
@@ -66,6 +67,7 @@ def site(config: tuple[Config, Path], tmp_path: Path) -> Path:
         "policy": ANY,
     }
     (tmp_path / "site.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "exchange").mkdir()
     return tmp_path
 
 
@@ -102,10 +104,16 @@ def placed(session: Session) -> tuple[Placed, list[Parcel]]:
     return session.placed(session.voice.opened(statistics)), [hello, squares]
 
 
-def ordered(placed: Placed, number: int, kind: str, kept: int = 0) -> Parcel:
+def ordered(
+    placed: Placed,
+    number: int,
+    kind: str,
+    kept: int = 0,
+    private: keys.PrivateKey = COORDINATOR,
+) -> Parcel:
     order = Order(number, weights_of(placed.local.network))
     given = {"north": new_nonce()}
-    orders = of_order(order, RUN, given, COORDINATOR, kind=kind, kept={"north": kept})
+    orders = of_order(order, RUN, given, private, kind=kind, kept={"north": kept})
     return parcel("envelope", orders.sealed["north"], placed.session.orders.put(orders.payload))
 
 
@@ -158,6 +166,18 @@ def test_a_state_is_of_the_round_that_the_order_names(
     ]
     assert payloads[1] == payloads[2]
     assert payloads[2] != payloads[3]  # without round 1's control variate
+
+
+def test_orders_that_were_overtaken_are_not_followed(
+    site: Path, config: tuple[Config, Path]
+) -> None:
+    ready, _ = placed(begun(site, config[0]))
+    came = [ordered(ready, 1, "order"), told("done"), ordered(ready, 2, "order")]
+    stranger = ordered(ready, 3, "order", private=SOUTH)
+    rounds = [ready.session.voice.order_round(one) for one in [*came, stranger]]
+    assert rounds == [1, None, 2, None]
+    assert [overtaken(rounds, place) for place in range(4)] == [True, False, False, False]
+    assert not overtaken([3, 2], 0)  # an old one that comes again
 
 
 def test_another_coordinator_is_not_followed(site: Path, config: tuple[Config, Path]) -> None:
