@@ -122,6 +122,12 @@ class Algorithm:
         return summed and self.names["preaggregation"] == DEFAULTS["preaggregation"]
 
     @property
+    def remembers(self) -> bool:
+        """Does a hospital keep a state of its own for the next round, by the rules known here?"""
+        residual = getattr(self.compression, "error_feedback", False)
+        return bool(getattr(self.local, "pair", None)) or bool(residual)
+
+    @property
     def robust(self) -> bool:
         """Is it meant to withstand hospitals that send anything?"""
         rules = (self.aggregation, self.preaggregation)

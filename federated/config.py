@@ -131,8 +131,10 @@ class FederationConfig(Section):
     join_s: float = Field(gt=0)
     deadline_s: float = Field(gt=0)
     retries: int = Field(ge=0)
+    pause_s: int = Field(ge=0)
     quorum: int | None = Field(ge=1)
     on_missing: Literal["reweight", "stop"]
+    late: Literal["drop", "next"]
     norm_bound: float | None = Field(gt=0)
 
     @property
@@ -140,7 +142,8 @@ class FederationConfig(Section):
         """What of it can change a number; nothing of it does in a simulation."""
         if self.mode == "simulation":
             return {}
-        return {"federation": [self.mode, self.quorum, self.on_missing, self.norm_bound]}
+        rules = [self.mode, self.quorum, self.on_missing, self.late, self.norm_bound]
+        return {"federation": rules}
 
 
 class EveryRound(Section):
@@ -287,6 +290,13 @@ def _check_deployment(config: Config) -> None:
         raise ConfigError(
             "federation.mode deployment: data.scaling hospital is for simulations: the exported "
             "model would need every hospital's own statistics; choose federated or off"
+        )
+    if config.federation.late == "next" and config.algorithm.rules.remembers:
+        raise ConfigError(
+            "federation.late next: a hospital's own state (algorithm.local.name "
+            f"{config.algorithm.rules.names['local']}, algorithm.compression.name "
+            f"{config.algorithm.rules.names['compression']}) goes from round to round, and a late "
+            "update would skip one; choose drop"
         )
 
 

@@ -7,6 +7,7 @@ replaceable: local × aggregation × server. One task run per hospital and round
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,7 +33,7 @@ from tasks.journal import Journal, open_journal
 from tasks.kept import kept, stops
 from tasks.outcome import write_results
 from tasks.progress import TrainingProgress
-from tasks.quorum import enough, require
+from tasks.quorum import enough, shortfall, wait_for_a_person
 from tasks.record import Recorder, recorder
 from tasks.rounds import aggregate, each, evaluate, train, tune, unseen
 
@@ -128,27 +129,27 @@ def train_each(
 ) -> Share:
     """One task run per hospital, or per share of many, side by side or not: the same bytes.
 
-    Raises WardroundError where too few hospitals answer; those at their own sites are asked again.
+    Those at their own sites are asked again where too few answer; then the flow run pauses, until a
+    person resumes it. Raises WardroundError where nobody does.
     """
-    settings = job.config.federation
-    whole = joined(_asked(job, engine, cohort, given, now, progress))
-    for _ in range(settings.retries):
-        if enough(settings, cohort, whole):
-            break
+    ask = partial(_asked, job, engine, given, now, progress)
+    settings, whole, tries = job.config.federation, joined(ask(cohort)), 0
+    while not enough(settings, cohort, whole):
+        if tries == settings.retries:
+            wait_for_a_person(settings, shortfall(settings, cohort, whole, given.round))
+        tries = 0 if tries == settings.retries else tries + 1
         absent = [one.hospital for one in whole.missing]
-        again = _asked(job, engine, absent, given, now, progress)
-        whole = joined([replace(whole, missing=()), *again])
-    require(settings, cohort, whole, given.round)
+        whole = joined([replace(whole, missing=()), *ask(absent)])
     return whole
 
 
 def _asked(
     job: Job,
     engine: Engine,
-    cohort: Sequence[str],
     given: Order,
     now: Standing,
     progress: TrainingProgress,
+    cohort: Sequence[str],
 ) -> list[Share]:
     shares = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine)
     out = handed(engine, shares, given, now.states)

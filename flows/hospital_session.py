@@ -8,7 +8,7 @@ hospital, with two texts as parameters, of which the plan is signed. Run by hand
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -125,7 +125,7 @@ def say_hello(session: Session, mailbox: Mailbox, audit: Audit) -> None:
 def attend(session: Session, mailbox: Mailbox, audit: Audit) -> None:
     """Answer the coordinator until it says that the job is over."""
     placed: Placed | None = None
-    for sent in incoming(mailbox, session.idle_most):
+    for sent in incoming(mailbox, session.idle_most, session.voice.order_round):
         try:
             if sent.form == "envelope" and placed is not None:
                 _follow(placed, sent, mailbox, audit)
@@ -167,14 +167,22 @@ def _follow(placed: Placed, sent: Parcel, mailbox: Mailbox, audit: Audit) -> Non
     audit.append(session.event("sent", number, answers=found.kind, payload=answer.payload or ""))
 
 
-def incoming(mailbox: Mailbox, idle_most: float) -> Iterator[Parcel]:
-    """Parcels as they come. Raises WardroundError once this flow run, or the coordinator's, is
-    over, or if none comes for `idle_most` seconds: a coordinator that was killed says nothing."""
+def incoming(
+    mailbox: Mailbox, idle_most: float, order_round: Callable[[Parcel], int | None]
+) -> Iterator[Parcel]:
+    """Parcels as they come, but for orders that newer ones have overtaken.
+
+    Raises WardroundError once this flow run, or the coordinator's, is over, or if none comes for
+    `idle_most` seconds: a coordinator that was killed says nothing.
+    """
     since = looked = time.monotonic()
     while True:
-        for letter in (letters := mailbox.letters()):
-            if letter.parcel is not None:
-                yield letter.parcel
+        letters = mailbox.letters()
+        came = [one.parcel for one in letters]
+        rounds = [None if one is None else order_round(one) for one in came]
+        for place, (letter, sent) in enumerate(zip(letters, came, strict=True)):
+            if sent is not None and not overtaken(rounds, place):
+                yield sent
             mailbox.discard(letter)
         now = time.monotonic()
         if letters:
@@ -190,6 +198,13 @@ def incoming(mailbox: Mailbox, idle_most: float) -> Iterator[Parcel]:
             if now - since > idle_most:
                 raise WardroundError(f"nothing was heard of the coordinator for {idle_most:.0f} s")
         time.sleep(pause(now - since))
+
+
+def overtaken(rounds: Sequence[int | None], place: int) -> bool:
+    """Is there a later order of this round or a newer one? Then nobody waits for this one. rounds:
+    of the orders among what came; None is something else."""
+    this = rounds[place]
+    return this is not None and any(r is not None and r >= this for r in rounds[place + 1 :])
 
 
 @contextmanager

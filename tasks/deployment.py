@@ -19,6 +19,7 @@ from federated.objectives import objective_of
 from federated.preprocessing import Preprocess, input_shape
 from federated.statistics import FeatureStatistics, finish, means, merge_sums, unscaled
 from federated.weights import digest_json
+from tasks.engine.late import Late
 from tasks.engine.sites import Board, RemoteSite, sends_of
 from tasks.exchange import keys
 from tasks.exchange.audit import Audit, Event, opened
@@ -58,6 +59,7 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
     note = project / "mlruns" / "deployments" / f"{_identity(config, roster)[:12]}.json"
     run, former = _known(note)
     location = located(project, settings.exchange)
+    Store(location, COORDINATOR).prepare()
     plans = {h: _plan(config, run, h, private, me) for h in sorted(roster.hospitals)}
     with (
         opened(project / AUDIT, private) as audit,
@@ -132,7 +134,9 @@ def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Jo
     store = Store(next(iter(talks.values())).common.location, COORDINATOR)
     board, sends = Board(store.put, store.drop), sends_of(rules, weights_of(network))
     sites = {
-        h: RemoteSite(talk, rules, board, sends, settings.deadline_s, settings.norm_bound)
+        h: RemoteSite(
+            talk, rules, board, sends, settings.deadline_s, settings.norm_bound, Late(settings.late)
+        )
         for h, talk in talks.items()
     }
     return Job(

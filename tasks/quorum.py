@@ -14,13 +14,24 @@ def enough(settings: FederationConfig, cohort: Sequence[str], whole: Share) -> b
     return len(whole.receipts) >= min(settings.quorum or len(cohort), len(cohort))
 
 
-def require(settings: FederationConfig, cohort: Sequence[str], whole: Share, number: int) -> None:
-    """Raises WardroundError, naming round and hospitals, if they are not enough."""
-    if enough(settings, cohort, whole):
-        return
+def shortfall(settings: FederationConfig, cohort: Sequence[str], whole: Share, number: int) -> str:
+    """What is wrong, naming round and hospitals."""
     reasons = "; ".join(f"{one.hospital}: {one.why}" for one in whole.missing)
-    raise WardroundError(
+    return (
         f"round {number}: {len(whole.receipts)} of {len(cohort)} hospitals answered, quorum "
-        f"{settings.quorum or len(cohort)}, on_missing {settings.on_missing} ({reasons}). All "
-        "rounds before are kept: the same command goes on from there once they are back"
+        f"{settings.quorum or len(cohort)}, on_missing {settings.on_missing} ({reasons})"
     )
+
+
+def wait_for_a_person(settings: FederationConfig, why: str) -> None:
+    """Pause the flow run, for federation.pause_s at most.
+
+    Raises WardroundError if nobody resumes it.
+    """
+    from tasks.suspension import pause_until_resumed  # what a simulation does not need
+
+    if not settings.pause_s or not pause_until_resumed(why, settings.pause_s):
+        raise WardroundError(
+            f"{why}. All rounds before are kept: the same command goes on from there once they "
+            "are back"
+        )

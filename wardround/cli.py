@@ -197,6 +197,17 @@ def compare(
 
 
 @app.command()
+def resume(flow_run: Annotated[str, typer.Argument(help="Id of the paused flow run.")]) -> None:
+    """Go on with a run that waits for a person: without a quorum, or for a hospital's approval."""
+    from tasks.server import require_server
+    from tasks.suspension import resume as resume_run
+
+    require_server()
+    resume_run(flow_run)
+    typer.echo(f"resumed: flow run {flow_run}")
+
+
+@app.command()
 def serve(
     params: Params = PARAMS,
     overrides: Set = None,

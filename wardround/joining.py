@@ -10,7 +10,6 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import Pending, Scheduled
 from prefect.types.entrypoint import EntrypointType
@@ -86,6 +86,12 @@ class SiteWorker(ProcessWorker):
         over = code == 0 or await self._over(flow_run)
         return ProcessWorkerResult(status_code=0 if over else code, identifier=str(pid))
 
+    async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
+        """All that wait, whatever this machine's clock says: no session is asked for in advance."""
+        return await self.client.get_scheduled_flow_runs_for_work_pool(
+            work_pool_name=self._work_pool_name, work_queue_names=list(self._work_queues)
+        )
+
     async def _start(self, flow_run: FlowRun) -> anyio.abc.Process:
         command = [sys.executable, "-m", "flows.hospital_session", str(flow_run.id)]
         own = {FOLDER: str(self._folder), "PREFECT__FLOW_RUN_ID": str(flow_run.id)}
@@ -140,6 +146,7 @@ async def _take_up(client: Any, pool: str) -> int:
         work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
     )
     for run in left:
-        state: State[Any] = Scheduled(scheduled_time=datetime.now(UTC))
+        # the server's time: by this machine's own, a session might be due tomorrow
+        state: State[Any] = Scheduled(scheduled_time=run.created)
         await client.set_flow_run_state(run.id, state, force=True)
     return len(left)

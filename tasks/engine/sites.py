@@ -19,6 +19,7 @@ from federated.site import Evaluated
 from federated.types import Order, RowCounts, Trained, Weights
 from federated.weights import floating
 from tasks.engine import Evaluation, packed
+from tasks.engine.late import Late
 from tasks.exchange.admission import Admitted, Expected, Refused, admit, glance
 from tasks.exchange.conversation import AbsentError, Conversation
 from tasks.exchange.envelope import EVALUATE, LOSS, ORDER, new_nonce
@@ -79,6 +80,7 @@ class RemoteSite:
     sends: Template
     seconds: float
     norm_bound: float | None
+    late: Late
     own: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
 
@@ -99,11 +101,23 @@ class RemoteSite:
         def read(sent: Parcel) -> Admitted | Refused:
             return self._admitted(sent, order.round, body.base)
 
-        found = self._ask(ORDER, order, body, state, read, set())
-        self.used.add(found.nonce)
-        examples, steps = found.update.examples, found.update.steps
-        self.talk.event("accepted", order.round, nonce=found.nonce, examples=examples, steps=steps)
-        return Trained(found.update, kept_at(order.round))
+        try:
+            found = self._ask(ORDER, order, body, state, read, set())
+            self.late.in_time()
+        except AbsentError:
+            before = self.late.close(order.round, body.base)
+            if before is None:
+                raise
+            found = before
+        self._write_down(found, order.round)
+        return Trained(found.update, kept_at(found.update.round))
+
+    def _write_down(self, found: Admitted, number: int) -> None:
+        update = found.update
+        details = {"examples": update.examples, "steps": update.steps}
+        if update.round != number:
+            details["of"] = update.round
+        self.talk.event("accepted", number, nonce=found.nonce, **details)
 
     def _admitted(self, sent: Parcel, number: int, base: str) -> Admitted | Refused:
         """The update of a parcel, and its payload removed, if every check is passed."""
@@ -116,8 +130,10 @@ class RemoteSite:
         except ExchangeError as error:
             return Refused(self.hospital, number, "payload", str(error))
         found = admit(sent.bytes, payload, expected)
-        if isinstance(found, Admitted) and sent.payload:
-            store.drop(sent.payload)
+        if isinstance(found, Admitted):
+            self.used.add(found.nonce)
+            if sent.payload:
+                store.drop(sent.payload)
         return found
 
     def loss(self, weights: Weights, state: Weights) -> float:
@@ -158,7 +174,14 @@ class RemoteSite:
         questions: set[str],
     ) -> T:
         """questions: gets the nonce of each time that it is asked."""
-        talk = self.talk
+        talk, opened = self.talk, order.round if kind == ORDER else None
+
+        def read_late(sent: Parcel) -> T | Refused | None:
+            found = self.late.take(sent, opened, self._admitted)
+            if found is None:
+                return read(sent)
+            talk.event("late", order.round, of=found.update.round)
+            return None
 
         def post() -> None:
             nonce, kept = new_nonce(), {talk.hospital: round_of(state)}
@@ -169,7 +192,7 @@ class RemoteSite:
             talk.event("asked", order.round, to=kind, payload=body.name)
             talk.post(orders.sealed[talk.hospital], body.name)
 
-        return talk.ask(order.round, self.seconds, post, read)
+        return talk.ask(order.round, self.seconds, post, read_late)
 
     def _expected(self, number: int, base: str) -> Expected:
         return Expected(

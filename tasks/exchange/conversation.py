@@ -93,9 +93,10 @@ class Conversation:
         number: int,
         seconds: float,
         post: Callable[[], None],
-        read: Callable[[Parcel], T | Refused],
+        read: Callable[[Parcel], T | Refused | None],
     ) -> T:
-        """What `read` takes for the answer of round `number`. post: sends the question.
+        """What `read` takes for the answer of round `number`; None is something else, and no fault.
+        post: sends the question.
 
         Raises AbsentError.
         """
@@ -125,7 +126,7 @@ class Conversation:
         self,
         number: int,
         until: float,
-        read: Callable[[Parcel], T | Refused],
+        read: Callable[[Parcel], T | Refused | None],
         post: Callable[[], None],
     ) -> T:
         post()
@@ -141,6 +142,8 @@ class Conversation:
                 post()
                 continue
             answer = read(letter.parcel)
+            if answer is None:
+                continue
             if not isinstance(answer, Refused):
                 return answer
             self.event("refused", number, why=f"{answer.check}: {answer.reason}")

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from federated.config import Config, parse
 from federated.counts import to_dict
-from federated.errors import DataError
+from federated.errors import DataError, WardroundError
 from federated.initial import build, weights_of
 from federated.objectives import objective_of
 from federated.preprocessing import encode_hospital, input_shape
@@ -26,7 +26,7 @@ from federated.weights import floating
 from tasks.exchange import keys
 from tasks.exchange.admission import Accepted, Awaited, Refused, accept_order
 from tasks.exchange.audit import Event
-from tasks.exchange.envelope import EVALUATE, LOSS, new_nonce
+from tasks.exchange.envelope import EVALUATE, LOSS, new_nonce, unseal
 from tasks.exchange.fields import COORDINATOR
 from tasks.exchange.hello import floats, hello_body, hello_of, hexes, statistics_in
 from tasks.exchange.kept_states import KeptStates
@@ -61,6 +61,14 @@ class Voice:
     def opened(self, sent: Parcel) -> Note:
         """The coordinator's note. Raises RefusalError."""
         return open_note(sent.bytes, self.site.coordinator, self.run, self.site.name)
+
+    def order_round(self, sent: Parcel) -> int | None:
+        """The round of an order that the coordinator signed for this job; None if it is none."""
+        try:
+            found = unseal(sent.bytes, self.site.coordinator) if sent.form == "envelope" else None
+        except RefusalError:
+            return None
+        return found.round if found is not None and found.run == self.run else None
 
 
 def asked(folder: Path, run: str, plan: bytes) -> tuple[Voice, Config]:
@@ -218,6 +226,11 @@ class Placed:
             loss = self.local.loss(order.weights, state)
             return session.voice.note("loss", order.round, found.nonce, loss=hexes([loss]))
         trained = train(self.local, order, state)
+        if trained.state and session.config.federation.late == "next":
+            raise WardroundError(
+                "federation.late next: this hospital keeps a state of its own from round to round, "
+                "and a late update would skip one; choose drop"
+            )
         session.states.store(order.round, trained.state, still=found.state)
         message = of_update(
             trained.update, session.voice.run, found.base, new_nonce(), session.voice.private

@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from federated.config import load
 from tasks.exchange import keys
 from tasks.exchange.audit_check import LOG
 from tasks.exchange.roster import Member, Roster, write_roster
 from tasks.hospital_files import load_hospital
-from tests.conftest import ROOT
+from tasks.job import load_job
+from tests.conftest import ROOT, SMALL, merged
+from tests.flows.patients import SCHEMA, TABLE, Patients, made_up, write
 from tests.wardround.command import SCRIPT
 
 END_SECONDS, JOIN_SECONDS = 20, 60
@@ -41,13 +44,14 @@ class Federation:
     url: str
     joined: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def join(self, *hospitals: str) -> None:
-        """Start the hospitals' workers, and wait until they have joined."""
+    def join(self, *hospitals: str, own: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """Start the hospitals' workers, and wait until they have joined. own: environment."""
         before = {h: self.log(h).count("has joined") for h in hospitals}
         for hospital in hospitals:
             folder = self.sites[hospital]
             command = ("site", "join", "--folder", str(folder))
-            self.joined[hospital] = self._start(command, folder, hospital)
+            more = (own or {}).get(hospital, {})
+            self.joined[hospital] = self._start(command, folder, hospital, **more)
         for hospital in hospitals:
             until(lambda h=hospital: self.log(h).count("has joined") > before[h], JOIN_SECONDS)
 
@@ -97,14 +101,16 @@ class Federation:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def _start(self, command: Sequence[str], where: Path, name: str) -> subprocess.Popen[bytes]:
+    def _start(
+        self, command: Sequence[str], where: Path, name: str, **more: str
+    ) -> subprocess.Popen[bytes]:
         own = {"PREFECT_API_URL": self.url, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
         quiet = {"PREFECT_HOME": str(where / ".prefect"), "PREFECT_LOGGING_LEVEL": "WARNING"}
         with (self.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [SCRIPT, *command],
                 cwd=where,
-                env={**os.environ, **own, **quiet},
+                env={**os.environ, **own, **quiet, **more},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -150,3 +156,41 @@ def federation(folder: Path, url: str, hospitals: Path) -> Iterator[Federation]:
         yield found
     finally:
         found.end()
+
+
+SOURCE = {"path": TABLE, "target": "ill", "hospital": "site", "drop": ["note"], "schema": SCHEMA}
+SETTINGS: dict[str, Any] = {
+    "data": {"dataset": "table", "hospitals": ["north", "south", "west"], "source": SOURCE},
+    "run": {"rounds": 6, "baselines": []},
+}
+
+
+class World(NamedTuple):
+    """ours: a federation over made-up patients of three hospitals. make: a project by name and
+    settings. patients: all of them."""
+
+    ours: Federation
+    make: Callable[..., Path]
+    patients: Patients
+
+
+@contextmanager
+def table_world(folder: Path, database: Path, url: str) -> Iterator[World]:
+    """database: of MLflow, migrated; url: of Prefect's API. No hospital has joined yet."""
+    patients = made_up()
+
+    def make(name: str, **sections: dict[str, Any]) -> Path:
+        project = folder / name
+        (project / "mlruns").mkdir(parents=True)
+        shutil.copy(database, project / "mlruns" / "mlflow.db")
+        values = yaml.safe_load((ROOT / "params.yaml").read_text())
+        for changes in (SMALL, SETTINGS, sections):
+            values = merged(values, changes)
+        (project / "params.yaml").write_text(yaml.safe_dump(values))
+        return project
+
+    source = make("source")
+    write(patients, source)
+    load_job(load(source / "params.yaml"), source)
+    with federation(folder, url, source / "data" / "hospitals") as ours:
+        yield World(ours, make, patients)

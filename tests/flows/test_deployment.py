@@ -1,11 +1,10 @@
 """Hospitals at their own sites: real processes, messages through a real Prefect server."""
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -23,55 +22,23 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.exchange import keys
 from tasks.exchange.audit_check import verify
-from tests.conftest import ROOT, SMALL, merged
-from tests.flows.federation import Federation, federation, until
-from tests.flows.patients import SCHEMA, TABLE, Patients, made_up, write
+from tests.flows.federation import World, table_world, until
+from tests.flows.patients import write
 from tests.flows.traces import contents, forms, leaks
 
 pytestmark = pytest.mark.slow
 END = 120  # seconds
 PLAN_OF_NORTH = ArtifactFilter(key=ArtifactFilterKey(any_=["plan-north"]))
 MODEL = "reports/model.safetensors"
-SOURCE = {"path": TABLE, "target": "ill", "hospital": "site", "drop": ["note"], "schema": SCHEMA}
-SETTINGS: dict[str, Any] = {
-    "data": {"dataset": "table", "hospitals": ["north", "south", "west"], "source": SOURCE},
-    "run": {"rounds": 6, "baselines": []},
-}
-
-
-class World(NamedTuple):
-    """ours: with all hospitals joined. make: a project by name and settings."""
-
-    ours: Federation
-    make: Callable[..., Path]
-    patients: Patients
 
 
 @pytest.fixture(scope="module")
 def world(
     tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, prefect_url: str
 ) -> Iterator[World]:
-    folder, patients = tmp_path_factory.mktemp("federation"), made_up()
-
-    def make(name: str, **sections: dict[str, Any]) -> Path:
-        project = folder / name
-        (project / "mlruns").mkdir(parents=True)
-        shutil.copy(migrated_database, project / "mlruns" / "mlflow.db")
-        values = yaml.safe_load((ROOT / "params.yaml").read_text())
-        for changes in (SMALL, SETTINGS, sections):
-            values = merged(values, changes)
-        (project / "params.yaml").write_text(yaml.safe_dump(values))
-        return project
-
-    source = make("source")
-    write(patients, source)
-    from federated.config import load
-    from tasks.job import load_job
-
-    load_job(load(source / "params.yaml"), source)
-    with federation(folder, prefect_url, source / "data" / "hospitals") as ours:
-        ours.join(*ours.sites)
-        yield World(ours, make, patients)
+    with table_world(tmp_path_factory.mktemp("federation"), migrated_database, prefect_url) as made:
+        made.ours.join(*made.ours.sites)
+        yield made
 
 
 SCAFFOLD: dict[str, Any] = {"algorithm": {"name": "scaffold"}}

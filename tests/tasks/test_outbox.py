@@ -1,15 +1,8 @@
 """The way to a real MLflow server that goes away and comes back."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 import torch
 from mlflow import MlflowClient
@@ -21,8 +14,8 @@ from tasks.journal import Journal
 from tasks.outbox import Outbox
 from tasks.packed_counts import pack
 from tasks.round_record import RoundRecord
-from tests.conftest import free_port
 from tests.federated.make import count
+from tests.servers import free_port, mlflow_server
 
 
 class Run:
@@ -57,30 +50,6 @@ class Run:
         self.journal.close()
 
 
-@contextmanager
-def server(folder: Path, database: Path, port: int) -> Iterator[None]:
-    """A real MLflow server on loopback over this database."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
-    command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{database}"]
-    command += ["--artifacts-destination", (folder / "artifacts").as_uri()]
-    with (folder / "server.log").open("a") as log:
-        started = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.2)
-        else:
-            pytest.fail((folder / "server.log").read_text())
-        yield
-    finally:
-        os.killpg(started.pid, signal.SIGKILL)  # it would wait for the client's open connection
-        started.wait(timeout=30)
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -90,10 +59,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_goes_away_delays_nothing_and_misses_nothing(
     tmp_path: Path, migrated_database: Path
 ) -> None:
-    database, port = tmp_path / "mlflow.db", free_port()
+    database, (server, url) = tmp_path / "mlflow.db", mlflow_server(tmp_path)
     database.write_bytes(migrated_database.read_bytes())
-    run = Run(tmp_path, f"http://127.0.0.1:{port}")
-    with server(tmp_path, database, port):
+    run = Run(tmp_path, url)
+    with server:
         run.record(0)
         run.outbox.drain(60)
     run.outbox._hurry = False
@@ -101,7 +70,7 @@ def test_a_server_that_goes_away_delays_nothing_and_misses_nothing(
     with pytest.raises(WardroundError, match=r"rounds after 0 are not copied .*journal is whole"):
         run.outbox.drain(2)
     assert run.journal.fact("mirrored") == 0
-    with server(tmp_path, database, port):
+    with server:
         run.outbox.drain(60)
     assert run.journal.fact("mirrored") == 39
     run.close()

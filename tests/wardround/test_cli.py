@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project, free_port
+from tests.conftest import Project
+from tests.servers import free_port
 from tests.wardround.command import SCRIPT, alter, heart_project
 from tests.wardround.command import wardround as script
 from wardround.cli import main

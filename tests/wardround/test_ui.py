@@ -4,7 +4,8 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import Project, free_port
+from tests.conftest import Project
+from tests.servers import free_port
 from tests.wardround.process import running
 
 pytestmark = pytest.mark.slow

@@ -29,7 +29,8 @@ from tasks.engine.post import Started, Ticket
 from tasks.engine.remote import Home, home_of, local
 from tasks.job import Job, load_job
 from tasks.rounds import train
-from tests.conftest import ROOT, SMALL, free_port, merged
+from tests.conftest import ROOT, SMALL, merged
+from tests.servers import free_port
 
 Make = Callable[..., Job]
 

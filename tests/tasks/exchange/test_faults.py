@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
@@ -21,6 +21,7 @@ from federated.errors import WardroundError
 from federated.initial import weights_of
 from federated.site import LocalSite
 from federated.types import Order, Update
+from tasks.engine.late import Late
 from tasks.engine.sites import Board, RemoteSite, kept_at, sends_of
 from tasks.exchange.admission import Accepted
 from tasks.exchange.conversation import AbsentError, Common, Conversation
@@ -130,7 +131,9 @@ def met(config: tuple[Config, Path], site: Path, prefect_url: str) -> Iterator[M
             rules, weights = config[0].algorithm.rules, weights_of(ready.local.network)
             store = Store(common.location, ITSELF)
             board = Board(store.put, store.drop)
-            remote = RemoteSite(talk, rules, board, sends_of(rules, weights), SECONDS, 1e6)
+            remote = RemoteSite(
+                talk, rules, board, sends_of(rules, weights), SECONDS, 1e6, Late("drop")
+            )
             yield Met(remote, hospital, Order(1, weights), events)
 
 
@@ -284,6 +287,42 @@ def test_an_update_that_is_wrong_is_missing_and_the_hospital_named(
         met.train(answer)
     said = [e for e in met.events if e[0] in ("refused", "missing", "fault")]
     assert [(name, number) for _, name, number, _ in said] == [("north", 1)]
+
+
+@pytest.mark.parametrize(("rule", "newer"), [("next", False), ("next", True), ("drop", False)])
+def test_a_late_update_counts_in_the_next_round_if_nothing_newer_comes(
+    met: Met, rule: Literal["drop", "next"], newer: bool
+) -> None:
+    met.remote = replace(met.remote, seconds=1.5, late=Late(rule))
+    with pytest.raises(AbsentError, match="no answer in time"):
+        met.train(silent)
+    assert met.hospital.last is not None
+    met.hospital.post(met.hospital.sealed(*met.hospital.last))
+    if rule == "drop":
+        with pytest.raises(AbsentError, match="round 2: no answer in time"):
+            met.train(silent, number=2)
+        assert met.refused() == ["round: round is 1, 2 is waited for"]
+        return
+    update = met.train(right if newer else silent, number=2)
+    assert update.round == (2 if newer else 1)
+    assert [e[2:] for e in met.events if e[0] == "late"] == [(2, {"of": 1})]
+    assert met.refused() == []
+    with pytest.raises(AbsentError):  # it counts once
+        met.train(silent, number=3)
+
+
+def test_a_late_update_is_checked_like_any_other(met: Met) -> None:
+    met.remote = replace(met.remote, seconds=1.0, late=Late("next"))
+    with pytest.raises(AbsentError):
+        met.train(silent)
+    assert met.hospital.last is not None
+    update, base = met.hospital.last
+    for spoilt in (replace(update, examples=10**6), replace(update, loss=float("inf"))):
+        met.hospital.post(met.hospital.sealed(spoilt, base))
+    met.hospital.post(met.hospital.sealed(update, "b" * 64))
+    with pytest.raises(AbsentError, match="round 2"):
+        met.train(silent, number=2)
+    assert len(met.refused()) == 3
 
 
 def followed(hospital: Hospital) -> Parcel:
