@@ -17,7 +17,7 @@ study: setup  ## a study, if it or what it depends on changed: make study NAME=h
 	wardround compare $(NAME)
 
 test: setup  ## the whole suite, two files at a time
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## style and types
 	ruff check .

@@ -53,6 +53,7 @@ _RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=cores())
     flow_run_name=_name,
     task_runner=_RUNNER,
     persist_result=False,
+    result_serializer="json",  # of what fails Prefect makes a result all the same
 )
 def federated_training(
     params: str = "params.yaml",

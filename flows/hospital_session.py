@@ -47,13 +47,14 @@ _LOOK = 5.0  # seconds without a letter, until the session looks whether it was 
     task_run_name="train · {hospital} · round {number:03d}",
     cache_policy=NO_CACHE,
     persist_result=False,
+    result_serializer="json",  # of what fails Prefect makes a result all the same
 )
 def train(hospital: str, number: int, site: LocalSite, order: Order, state: Weights) -> Trained:
     """One round on the hospital's own rows."""
     return site.train(order, state)
 
 
-@flow(name=FLOW, persist_result=False)
+@flow(name=FLOW, persist_result=False, result_serializer="json")
 def hospital_session(run: str, plan: str) -> None:
     """Join the job `run` and follow its orders until it is over. plan: a signed note, in hex.
 

@@ -79,9 +79,13 @@ def require_server() -> None:
             "no Prefect server is named; start one with `prefect server start`, then "
             "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
         )
-    try:
-        httpx.get(f"{url}/health", timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
+    # Prefect's own client: it knows of PREFECT_API_SSL_CERT_FILE and the like
+    with (
+        temporary_settings({PREFECT_API_URL: url}),
+        get_client(httpx_settings={"timeout": 10}, sync_client=True) as client,
+    ):
+        error = client.api_healthcheck()
+    if error is not None:
         raise WardroundError(
             f"no Prefect server answers at {url} ({error}); start it with `prefect server "
             "start`, or unset PREFECT_API_URL to use a temporary one"

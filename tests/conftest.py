@@ -98,3 +98,9 @@ def train(prefect_url: str) -> Iterator[Callable[..., Any]]:
 
     with temporary_settings({PREFECT_API_URL: prefect_url}):
         yield run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no worker has a long one left when others are idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

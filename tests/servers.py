@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import httpx
+
+from tests.hosts import Host
 
 _START = 120.0  # seconds
 
@@ -26,20 +28,23 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """health: a URL that answers 200 once it is up. home: folder of its log and data."""
+    """health: a URL that answers 200 once it is up. home: folder of its log and data. host: where
+    it runs, if not here."""
 
     command: Sequence[str]
     health: str
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    host: Host | None = None
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        command = [sys.executable, "-m", *self.command]
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *self.command],
+                self.host.command(*command) if self.host else command,
                 cwd=self.home,
                 env={**os.environ, **self.environment},
                 stdout=log,
@@ -69,7 +74,8 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(self.health, timeout=2).status_code == httpx.codes.OK
+            with self.host.inside() if self.host else nullcontext():
+                return httpx.get(self.health, timeout=2).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 

@@ -8,6 +8,7 @@ deployment say on the server.
 import asyncio
 import os
 import sys
+import tempfile
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -118,6 +119,9 @@ def join(site: SiteConfig, folder: Path) -> None:
     require_safe_prefect()
     require_server()
     os.environ.setdefault("PREFECT_WORKER_QUERY_SECONDS", str(_QUERY_SECONDS))
+    own = folder / ".prefect" / "tmp"  # the folder in /tmp belongs to whichever user was first
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tempfile.tempdir = str(own)
     asyncio.run(_join(site, folder))
 
 

@@ -7,15 +7,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from federated.config import load
+from federated.federation import advance, begin, order
+from federated.initial import weights_of
+from federated.shares import combine, train_share
+from federated.weights import to_bytes
 from tasks.exchange import keys
 from tasks.exchange.audit_check import LOG
 from tasks.exchange.roster import Member, Roster, write_roster
@@ -23,6 +28,7 @@ from tasks.hospital_files import load_hospital
 from tasks.job import load_job
 from tests.conftest import ROOT, SMALL, merged
 from tests.flows.patients import SCHEMA, TABLE, Patients, made_up, write
+from tests.hosts import Host
 from tests.wardround.command import SCRIPT
 
 END_SECONDS, JOIN_SECONDS = 20, 60
@@ -35,7 +41,8 @@ ANY = {
 
 @dataclass
 class Federation:
-    """sites: hospital → its folder. common: the coordinator's keys and roster. logs: of all."""
+    """sites: hospital → its folder. common: the coordinator's keys and roster. logs: of all. hosts,
+    own: where a hospital or the `coordinator` runs, if not here, and its environment."""
 
     sites: Mapping[str, Path]
     common: Path
@@ -43,17 +50,23 @@ class Federation:
     logs: Path
     url: str
     joined: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    hosts: dict[str, Host] = field(default_factory=dict)
+    own: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def join(self, *hospitals: str, own: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        """Start the hospitals' workers, and wait until they have joined. own: environment."""
+    def join(self, *hospitals: str) -> None:
+        """Start the hospitals' workers, and wait until they have joined."""
         before = {h: self.log(h).count("has joined") for h in hospitals}
         for hospital in hospitals:
             folder = self.sites[hospital]
             command = ("site", "join", "--folder", str(folder))
-            more = (own or {}).get(hospital, {})
-            self.joined[hospital] = self._start(command, folder, hospital, **more)
+            self.joined[hospital] = self._start(hospital, command, folder, hospital)
         for hospital in hospitals:
-            until(lambda h=hospital: self.log(h).count("has joined") > before[h], JOIN_SECONDS)
+            joined = partial(self._joined_again, hospital, before[hospital])
+            until(joined, JOIN_SECONDS)
+
+    def _joined_again(self, hospital: str, before: int) -> bool:
+        assert self.joined[hospital].poll() is None, self.log(hospital)
+        return self.log(hospital).count("has joined") > before
 
     def kill(self, hospital: str) -> None:
         """End the hospital's worker and its session without a word."""
@@ -72,7 +85,7 @@ class Federation:
 
     def begin(self, project: Path) -> subprocess.Popen[bytes]:
         """Start a coordinator's training."""
-        return self._start(("train",), project, project.name)
+        return self._start("coordinator", ("train",), project, project.name)
 
     def log(self, name: str) -> str:
         """What a process has written so far."""
@@ -93,7 +106,8 @@ class Federation:
     def end(self) -> None:
         """End all that has joined."""
         for process in self.joined.values():
-            os.killpg(process.pid, signal.SIGINT)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
         for process in self.joined.values():
             try:
                 process.wait(timeout=END_SECONDS)
@@ -102,15 +116,16 @@ class Federation:
                 process.wait()
 
     def _start(
-        self, command: Sequence[str], where: Path, name: str, **more: str
+        self, who: str, command: Sequence[str], where: Path, name: str
     ) -> subprocess.Popen[bytes]:
-        own = {"PREFECT_API_URL": self.url, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+        common = {"PREFECT_API_URL": self.url, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
         quiet = {"PREFECT_HOME": str(where / ".prefect"), "PREFECT_LOGGING_LEVEL": "WARNING"}
+        whole, host = [str(SCRIPT), *command], self.hosts.get(who)
         with (self.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                [SCRIPT, *command],
+                host.command(*whole) if host else whole,
                 cwd=where,
-                env={**os.environ, **own, **quiet, **more},
+                env={**os.environ, **common, **quiet, **self.own.get(who, {})},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -194,3 +209,18 @@ def table_world(folder: Path, database: Path, url: str) -> Iterator[World]:
     load_job(load(source / "params.yaml"), source)
     with federation(folder, url, source / "data" / "hospitals") as ours:
         yield World(ours, make, patients)
+
+
+def alone(world: World, name: str, rounds: int, absent: Mapping[int, set[str]]) -> bytes:
+    """The final weights of the same rounds in one process. absent: round → who was missing."""
+    project = world.make(f"{name}-alone", run={"rounds": rounds})
+    write(world.patients, project)
+    job = load_job(load(project / "params.yaml"), project)
+    rules = job.config.algorithm.rules
+    now = begin(rules, weights_of(job.network))
+    while now.round < rounds:
+        given = order(rules, now, rounds)
+        cohort = [h for h in job.local if h not in absent.get(given.round, ())]
+        share = train_share(rules, [job.local[h] for h in cohort], given, now.states)
+        now = advance(rules, now, share.states, combine(rules, [share], len(job.local)))
+    return to_bytes(now.weights)

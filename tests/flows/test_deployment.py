@@ -22,6 +22,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.exchange import keys
 from tasks.exchange.audit_check import verify
+from tests.conftest import ROOT
 from tests.flows.federation import World, table_world, until
 from tests.flows.patients import write
 from tests.flows.traces import contents, forms, leaks
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.slow
 END = 120  # seconds
 PLAN_OF_NORTH = ArtifactFilter(key=ArtifactFilterKey(any_=["plan-north"]))
 MODEL = "reports/model.safetensors"
+WATCHED = ROOT / "tests" / "flows" / "watched"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,9 @@ def world(
     tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, prefect_url: str
 ) -> Iterator[World]:
     with table_world(tmp_path_factory.mktemp("federation"), migrated_database, prefect_url) as made:
+        own = {"PYTHONPATH": f"{WATCHED}{os.pathsep}{ROOT}"}
+        for who in ("coordinator", *made.ours.sites):
+            made.ours.own[who] = own | {"PICKLE_LOG": str(made.ours.logs / f"{who}.pickle")}
         made.ours.join(*made.ours.sites)
         yield made
 
@@ -194,6 +199,23 @@ def test_nothing_of_a_patient_has_left(world: World) -> None:
     assert leaks(contents([*roots, *kept, server]), wanted) == []
     found = leaks(contents([ours.sites["north"] / "data"]), wanted)
     assert len(found) >= 10  # the search finds what is there
+
+
+def test_nothing_was_pickled_on_a_path_from_or_to_a_hospital(world: World) -> None:
+    """In all processes of the runs above. At a hospital nothing is pickled at all."""
+    for hospital in world.ours.sites:
+        uses = pickles(world, hospital)
+        assert sum("flows.hospital_session" in one for one in uses) >= 3  # sessions were watched
+        assert [one for one in uses if not one.startswith("begun ")] == []
+    uses = pickles(world, "coordinator")
+    assert sum(one.startswith("begun ") for one in uses) >= 3
+    others = [one for one in uses if not one.startswith("begun ")]
+    assert [one for one in others if "/torch/export/" not in one] == []  # the model, at the end
+
+
+def pickles(world: World, who: str) -> list[str]:
+    """Uses of pickle at a hospital, or at the coordinator, and its processes' beginnings."""
+    return (world.ours.logs / f"{who}.pickle").read_text().splitlines()
 
 
 def test_every_audit_log_is_as_it_was_written(world: World) -> None:
