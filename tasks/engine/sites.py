@@ -1,5 +1,6 @@
 """Hospitals at their own sites train and count; their answers are checked here, one by one."""
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -137,13 +138,17 @@ class RemoteSite:
         return found
 
     def loss(self, weights: Weights, state: Weights) -> float:
-        """Mean loss over its training rows. Raises AbsentError."""
+        """Mean loss over its training rows; -∞ of a hospital that does not answer, so that it is
+        chosen only where there are not enough others. What was wrong is written down."""
         order = Order(int(round_of(state)), weights)
-        note = self._asked(LOSS, "loss", order, state)
         try:
+            note = self._asked(LOSS, "loss", order, state)
             return floats(note.body.get("loss"), 1)[0]
         except RefusalError as error:
-            raise AbsentError(self.hospital, order.round, f"{error.check}: {error.why}") from error
+            self.talk.event("refused", order.round, why=f"{error.check}: {error.why}")
+        except AbsentError:  # the conversation has written it down
+            pass
+        return -math.inf
 
     def counted(self, order: Order, state: Weights) -> Evaluated:
         """Counts of the order's weights over its test and validation rows. Raises AbsentError."""

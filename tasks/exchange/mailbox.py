@@ -16,8 +16,10 @@ from uuid import UUID, uuid4
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
+from prefect.context import SettingsContext, get_settings_context
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input import RunInput
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 from pydantic import ConfigDict, Field, ValidationError
 
 from tasks.exchange.note import MOST
@@ -28,6 +30,8 @@ T = TypeVar("T")
 _PREFIX = "parcel"
 _AT_ONCE = 32  # letters a request
 _BRIEFLY, _LONG = 0.02, 1.0  # seconds between two looks
+_AGAIN = 0.5  # seconds, before a server is tried again
+_PASSES = frozenset({408, 429})
 _SERVER_FAULT = 500
 
 
@@ -73,6 +77,10 @@ class Mailbox:
     def __init__(self, flow_run: UUID, patience: float) -> None:
         self.flow_run, self._patience, self.peer = flow_run, patience, flow_run
         self._client: SyncPrefectClient = get_client(sync_client=True)
+        self._context = get_settings_context()
+        self._settings = self._context.settings.copy_with_update(
+            updates={PREFECT_CLIENT_MAX_RETRIES: 0}
+        )
 
     def post(self, to: UUID, sender: str, sent: Parcel) -> None:
         """Put a parcel into another flow run's mailbox. Raises ExchangeError.
@@ -96,21 +104,22 @@ class Mailbox:
         self.patiently(lambda: self._delete(letter.key))
 
     def patiently(self, call: Callable[[], T]) -> T:
-        """The call's answer, once the server answers. Raises ExchangeError after the patience."""
+        """The call's answer, once the server answers. Raises ExchangeError after the patience.
+
+        Prefect's client would wait 2, 4, 8, 16 and 32 seconds by itself, long after a server is
+        back.
+        """
         until = time.monotonic() + self._patience
         while True:
             try:
-                return call()
+                with SettingsContext(profile=self._context.profile, settings=self._settings):
+                    return call()
             except (httpx.TransportError, PrefectHTTPStatusError) as error:
-                lasting = (
-                    isinstance(error, PrefectHTTPStatusError)
-                    and error.response.status_code < _SERVER_FAULT
-                )
-                if lasting or time.monotonic() > until:
+                if _lasting(error) or time.monotonic() > until:
                     raise ExchangeError(
                         f"Prefect's server: {type(error).__name__}: {error}"
                     ) from error
-                time.sleep(0.5)
+                time.sleep(_AGAIN)
 
     def state(self, run: UUID) -> State | None:
         """Of any flow run; None if there is no such run. Raises ExchangeError."""
@@ -137,6 +146,14 @@ class Mailbox:
         except PrefectHTTPStatusError as error:
             if error.response.status_code != httpx.codes.NOT_FOUND:
                 raise
+
+
+def _lasting(error: Exception) -> bool:
+    """Will the same request have the same answer in a moment?"""
+    if not isinstance(error, PrefectHTTPStatusError):
+        return False
+    code = error.response.status_code
+    return code < _SERVER_FAULT and code not in _PASSES
 
 
 def pause(idle: float) -> float:

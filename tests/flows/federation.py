@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from federated.config import load
-from federated.federation import advance, begin, order
+from federated.federation import advance, begin, order, select
 from federated.initial import weights_of
 from federated.shares import combine, train_share
 from federated.weights import to_bytes
@@ -31,7 +31,7 @@ from tests.flows.patients import SCHEMA, TABLE, Patients, made_up, write
 from tests.hosts import Host
 from tests.wardround.command import SCRIPT
 
-END_SECONDS, JOIN_SECONDS = 20, 60
+END_SECONDS, JOIN_SECONDS = 20, 120
 ANY = {
     **dict.fromkeys(("models", "algorithms", "columns", "max_rounds", "hours")),
     "min_rows": 1,
@@ -211,16 +211,16 @@ def table_world(folder: Path, database: Path, url: str) -> Iterator[World]:
         yield World(ours, make, patients)
 
 
-def alone(world: World, name: str, rounds: int, absent: Mapping[int, set[str]]) -> bytes:
+def alone(world: World, name: str, absent: Mapping[int, set[str]], **settings: Any) -> bytes:
     """The final weights of the same rounds in one process. absent: round → who was missing."""
-    project = world.make(f"{name}-alone", run={"rounds": rounds})
+    project = world.make(f"{name}-alone", **settings)
     write(world.patients, project)
     job = load_job(load(project / "params.yaml"), project)
-    rules = job.config.algorithm.rules
+    rules, run = job.config.algorithm.rules, job.config.run
     now = begin(rules, weights_of(job.network))
-    while now.round < rounds:
-        given = order(rules, now, rounds)
-        cohort = [h for h in job.local if h not in absent.get(given.round, ())]
-        share = train_share(rules, [job.local[h] for h in cohort], given, now.states)
+    while now.round < run.rounds:
+        asked, given = select(rules, job.local, now, run.seed), order(rules, now, run.rounds)
+        cohort = [job.local[h] for h in asked if h not in absent.get(given.round, ())]
+        share = train_share(rules, cohort, given, now.states)
         now = advance(rules, now, share.states, combine(rules, [share], len(job.local)))
     return to_bytes(now.weights)

@@ -1,8 +1,7 @@
 """Hospitals at their own sites: real processes, messages through a real Prefect server."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -62,14 +61,6 @@ def expected(world: World, prefect_url: str) -> bytes:
     return (project / MODEL).read_bytes()
 
 
-def simulated(world: World, train: Callable[..., Any], name: str, **sections: Any) -> bytes:
-    """The final model of the same run with all hospitals in one place."""
-    project = world.make(f"{name}-simulated", **sections)
-    write(world.patients, project)
-    train(project)
-    return (project / MODEL).read_bytes()
-
-
 def test_a_hospital_that_is_killed_comes_back_and_the_bytes_are_the_simulations(
     world: World, expected: bytes
 ) -> None:
@@ -90,40 +81,6 @@ def asked_together(events: list[dict[str, Any]], number: int) -> bool:
     ours = [e for e in events if e["round"] == number]
     asked = [e["details"].get("to") == "order" or e["event"] for e in ours]
     return asked[:3] == [True] * 3
-
-
-def test_a_coordinator_that_is_killed_goes_on_to_the_same_bytes(
-    world: World, expected: bytes
-) -> None:
-    ours = world.ours
-    project = ours.deployed(world.make("resumed", **SCAFFOLD))
-    run = ours.begin(project)
-    until(lambda: ours.happened(project, "accepted", "west", 3), END)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    assert ours.begin(project).wait(timeout=END) == 0, ours.log("resumed")
-    assert (project / MODEL).read_bytes() == expected
-    asked = [e["round"] for e in ours.events(project) if e["event"] == "accepted"]
-    assert asked.count(1) == asked.count(2) == 3  # hospitals: those rounds are not done again
-
-
-def test_a_round_with_a_quorum_goes_on_without_a_hospital(
-    world: World, train: Callable[..., Any]
-) -> None:
-    """Its model is that of a run which asks the others alone, on statistics of all."""
-    ours = world.ours
-    settings = {"quorum": 2, "deadline_s": 4.0, "retries": 0}
-    project = ours.deployed(world.make("quorum", run={"rounds": 2}), **settings)
-    run = ours.begin(project)
-    until(lambda: ours.happened(project, "asked", "west", 0), END)
-    ours.kill("west")
-    assert run.wait(timeout=END) == 0, ours.log("quorum")
-    ours.join("west")
-    assert not ours.happened(project, "accepted", "west", 1)
-    others = {"algorithm": {"selection": {"name": "only", "hospitals": ["north", "south"]}}}
-    alone = simulated(world, train, "quorum", run={"rounds": 2}, **others)
-    assert (project / MODEL).read_bytes() == alone
-    assert ours.happened(project, "missing", "west", 2)
 
 
 def test_a_hospitals_policy_refuses_a_job_and_the_coordinator_learns_why(world: World) -> None:
@@ -226,6 +183,6 @@ def test_every_audit_log_is_as_it_was_written(world: World) -> None:
         assert found.fault is None, hospital
         assert found.entries > 10
     private = keys.load(ours.common / "keys" / "coordinator")
-    for project in ("killed", "resumed", "quorum"):
+    for project in ("killed", "refused", "approved"):
         folder = ours.logs.parent / project / "audit"
         assert verify(folder, private.public).fault is None

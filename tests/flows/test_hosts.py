@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,14 +146,18 @@ def test_a_federation_of_hosts_ends_with_the_simulations_bytes_though_a_cable_wa
     network: Network,
 ) -> None:
     world, center = network.world, network.hosts["coordinator"]
-    project = world.ours.deployed(world.make("hosts", run={"rounds": 12}))
+    settings: dict[str, Any] = {
+        "run": {"rounds": 12},
+        "algorithm": {"name": "power_of_choice"},  # asks for losses, and trains at two of three
+    }
+    project = world.ours.deployed(world.make("hosts", **settings))
     hand_over(project, center)
     run = world.ours.begin(project)
-    until(lambda: world.ours.happened(project, "accepted", "west", 3), END)
+    until(lambda: world.ours.happened(project, "asked", "west", 3), END)
     network.hosts["west"].cable("down")
     before = len(world.ours.events(project))
     time.sleep(4)
     assert len(world.ours.events(project)) < before + 12  # a round waits for it
     network.hosts["west"].cable("up")
     assert run.wait(timeout=END) == 0, world.ours.log("hosts")
-    assert (project / MODEL).read_bytes() == alone(world, "hosts", 12, {})
+    assert (project / MODEL).read_bytes() == alone(world, "hosts", {}, **settings)

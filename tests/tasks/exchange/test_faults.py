@@ -1,5 +1,6 @@
 """What may come in place of an update, over a real Prefect server: who is named, what counts."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -349,6 +350,13 @@ def test_counts_and_loss_are_the_hospitals_own(met: Met) -> None:
     assert to_dict(counted.test) == to_dict(here.test)
     aside(lambda: hospital.post(followed(hospital)))
     assert met.remote.loss(weights, {}) == hospital.ready.local.loss(weights, {})
+
+
+def test_who_does_not_say_its_loss_is_the_last_to_be_chosen(met: Met) -> None:
+    met.remote = replace(met.remote, seconds=1.0)
+    aside(lambda: silent(met.hospital))
+    assert met.remote.loss(met.order.weights, {}) == -math.inf
+    assert [e[:2] for e in met.events if e[0] == "missing"] == [("missing", "north")]
 
 
 def test_a_repeated_loss_does_not_count(met: Met) -> None:
