@@ -7,6 +7,7 @@ import time
 from typing import Any
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
@@ -31,6 +32,7 @@ def pause_until_resumed(why: str, seconds: int) -> bool:
     mailbox, until = Mailbox(me, _PATIENCE), time.monotonic() + seconds
     paused: State[Any] = Paused(message=why, timeout_seconds=seconds, pause_key=new_nonce())
     mailbox.patiently(lambda: mailbox.client.set_flow_run_state(me, paused))
+    get_run_logger().warning("%s; paused until a person resumes it", why)
     print(f"{why}\nPaused: `wardround resume {me}`, or Resume on the Prefect page", flush=True)
     while time.monotonic() < until:
         state = mailbox.state(me)

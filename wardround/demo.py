@@ -144,6 +144,7 @@ def _server(folder: Path, url: str, command: Sequence[str]) -> Iterator[None]:
     """Until it answers; it ends with the context."""
     folder.mkdir(parents=True)
     own = LEAN | {"PREFECT_HOME": str(folder), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
+    own["PREFECT_SERVER_UI_API_URL"] = f"{url}/api"  # where its page looks
     with _process([sys.executable, "-m", *command], folder, **own) as process:
         health = f"{url}/api/health" if command[0] == "prefect" else f"{url}/health"
         _until(lambda: _answers(health) or process.poll() is not None, f"{command[0]} starts")

@@ -80,15 +80,16 @@ class Plan:
         table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
         leaves = "\n".join(f"- {one}" for one in self.leaves)
         return (
-            f"# Job {self.run}\n\n| | |\n|---|---|\n{table}\n\n**What leaves this hospital**\n\n"
-            f"{leaves}\n\nSHA-256 of this plan: `{self.digest}`\n"
+            f"# Job {self.run}\n\n| What | This job |\n|---|---|\n{table}\n\n"
+            f"**What leaves this hospital**\n\n{leaves}\n\nSHA-256 of this plan: `{self.digest}`\n"
         )
 
 
 def plan_of(config: Config, schema: TableSchema | ImageSchema, run: str) -> Plan:
     """What this configuration does with data of this schema."""
     rules = config.algorithm.rules
-    options = json.dumps(vars(rules.local), sort_keys=True)
+    chosen = {name: value for name, value in vars(rules.local).items() if value is not None}
+    options = [f"{name} {json.dumps(value)}" for name, value in sorted(chosen.items())]
     if isinstance(schema, ImageSchema):
         columns, targets = ["pixels"], [schema.target]
     else:
@@ -98,7 +99,7 @@ def plan_of(config: Config, schema: TableSchema | ImageSchema, run: str) -> Plan
         run=run,
         model=str(config.model["name"]),
         algorithm=rules.name,
-        local=f"{rules.names['local']} {options}",
+        local=", ".join([rules.names["local"], *options]),
         columns=tuple(columns),
         target=", ".join(targets),
         rounds=config.run.rounds,

@@ -20,7 +20,7 @@ from tests.servers import Server, mlflow_server, prefect_server
 
 pytestmark = pytest.mark.slow
 MODEL = "reports/model.safetensors"
-ROUNDS = 40
+ROUNDS = 32
 END = 120  # seconds
 
 
