@@ -71,9 +71,7 @@ class Plan:
         rows = {
             "Model": self.model,
             "Algorithm": self.algorithm,
-            "Local training": self.local,
             "Rounds": str(self.rounds),
-            "Columns": ", ".join(self.columns),
             "Target": self.target,
             "SHA-256 of all settings": f"`{self.settings}`",
         }
@@ -81,6 +79,7 @@ class Plan:
         leaves = "\n".join(f"- {one}" for one in self.leaves)
         return (
             f"# Job {self.run}\n\n| What | This job |\n|---|---|\n{table}\n\n"
+            f"**Local training** {self.local}\n\n**Columns** {', '.join(self.columns)}\n\n"
             f"**What leaves this hospital**\n\n{leaves}\n\nSHA-256 of this plan: `{self.digest}`\n"
         )
 
