@@ -14,6 +14,7 @@ from typing import Self
 
 import httpx
 
+from tasks.environment import LEAN
 from tests.hosts import Host
 
 _START = 120.0  # seconds
@@ -85,7 +86,11 @@ def prefect_server(home: Path) -> tuple[Server, str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    return Server(command, f"{url}/health", home, {"PREFECT_HOME": str(home)}), url
+    own = {
+        **LEAN,
+        "PREFECT_HOME": str(home),
+    }  # as the product's own server: a task run costs a fifth
+    return Server(command, f"{url}/health", home, own), url
 
 
 def mlflow_server(home: Path) -> tuple[Server, str]:

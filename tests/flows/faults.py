@@ -61,12 +61,14 @@ def clock(folder: Path, seconds: int) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Struck:
-    """Whom a fault befalls. newest: the last round in which every hospital's update was taken."""
+    """Whom a fault befalls. newest: the last round in which every hospital's update was taken.
+    copied: rounds that MLflow has."""
 
     ours: Federation
     prefect: Server
     mlflow: Server
     newest: Callable[[], int]
+    copied: Callable[[], list[int]]
 
 
 @contextmanager
@@ -80,10 +82,11 @@ def prefect_restarted(struck: Struck) -> Iterator[None]:
 
 @contextmanager
 def mlflow_down(struck: Struck) -> Iterator[None]:
-    """The MLflow server is away for three rounds, which are none the slower for it."""
+    """The MLflow server is away for three rounds of a run that it knows."""
+    until(lambda: struck.copied() != [], 60)
     before = struck.newest()
     struck.mlflow.kill()
-    until(lambda: struck.newest() >= before + 3, 30)
+    until(lambda: struck.newest() >= before + 3, 60)
     yield
     struck.mlflow.start()
 
@@ -109,9 +112,18 @@ def site_hangs(struck: Struck) -> Iterator[None]:
     os.killpg(group, signal.SIGCONT)
 
 
+@contextmanager
+def site_killed(struck: Struck) -> Iterator[None]:
+    """A hospital's worker and session die, and come back."""
+    struck.ours.kill("west")
+    yield
+    struck.ours.join("west")
+
+
 FAULTS: tuple[Callable[[Struck], AbstractContextManager[None]], ...] = (
     exchange_gone,
     site_hangs,
+    site_killed,
     prefect_restarted,
     mlflow_down,  # the last, for rounds go on while it comes up
 )

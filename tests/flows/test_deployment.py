@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -23,7 +22,6 @@ from tasks.exchange import keys
 from tasks.exchange.audit_check import verify
 from tests.conftest import ROOT
 from tests.flows.federation import World, table_world, until
-from tests.flows.patients import write
 from tests.flows.traces import contents, forms, leaks
 
 pytestmark = pytest.mark.slow
@@ -43,44 +41,6 @@ def world(
             made.ours.own[who] = own | {"PICKLE_LOG": str(made.ours.logs / f"{who}.pickle")}
         made.ours.join(*made.ours.sites)
         yield made
-
-
-SCAFFOLD: dict[str, Any] = {"algorithm": {"name": "scaffold"}}
-
-
-@pytest.fixture(scope="module")
-def expected(world: World, prefect_url: str) -> bytes:
-    """The final model of a simulation with control variates, of which each hospital keeps its
-    own."""
-    from flows.federated_training import federated_training
-
-    project = world.make("expected", **SCAFFOLD)
-    write(world.patients, project)
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
-        federated_training(project=str(project))
-    return (project / MODEL).read_bytes()
-
-
-def test_a_hospital_that_is_killed_comes_back_and_the_bytes_are_the_simulations(
-    world: World, expected: bytes
-) -> None:
-    ours = world.ours
-    project = ours.deployed(world.make("killed", **SCAFFOLD))
-    run = ours.begin(project)
-    until(lambda: ours.happened(project, "accepted", "west", 1), END)
-    ours.kill("west")
-    ours.join("west")
-    assert run.wait(timeout=END) == 0, ours.log("killed")
-    assert (project / MODEL).read_bytes() == expected
-    assert any(e["event"] == "rejoined" for e in ours.events(project))
-    assert any(asked_together(ours.events(project), number) for number in range(1, 7))
-
-
-def asked_together(events: list[dict[str, Any]], number: int) -> bool:
-    """Were all hospitals asked before the first update came, however few cores are here?"""
-    ours = [e for e in events if e["round"] == number]
-    asked = [e["details"].get("to") == "order" or e["event"] for e in ours]
-    return asked[:3] == [True] * 3
 
 
 def test_a_hospitals_policy_refuses_a_job_and_the_coordinator_learns_why(world: World) -> None:
@@ -111,7 +71,7 @@ def test_a_person_at_the_hospital_approves_a_job(world: World) -> None:
     asks["policy"] |= {"approval": "required"}
     path.write_text(yaml.safe_dump(asks))
     try:
-        project = ours.deployed(world.make("approved", run={"rounds": 1}))
+        project = ours.deployed(world.make("approved", run={"rounds": 3}))
         run = ours.begin(project)
         with (
             temporary_settings({PREFECT_API_URL: ours.url}),
@@ -152,7 +112,7 @@ def test_nothing_of_a_patient_has_left(world: World) -> None:
     roots = [p for p in made if not p.name.endswith("simulated") and p.name != "expected"]
     kept = [p for s in ours.sites.values() for p in s.iterdir() if p.name != "data"]
     server = Path(os.environ["PREFECT_HOME"])
-    assert len(roots) >= 6
+    assert len(roots) >= 5
     assert leaks(contents([*roots, *kept, server]), wanted) == []
     found = leaks(contents([ours.sites["north"] / "data"]), wanted)
     assert len(found) >= 10  # the search finds what is there
@@ -162,10 +122,10 @@ def test_nothing_was_pickled_on_a_path_from_or_to_a_hospital(world: World) -> No
     """In all processes of the runs above. At a hospital nothing is pickled at all."""
     for hospital in world.ours.sites:
         uses = pickles(world, hospital)
-        assert sum("flows.hospital_session" in one for one in uses) >= 3  # sessions were watched
+        assert sum("flows.hospital_session" in one for one in uses) >= 2  # sessions were watched
         assert [one for one in uses if not one.startswith("begun ")] == []
     uses = pickles(world, "coordinator")
-    assert sum(one.startswith("begun ") for one in uses) >= 3
+    assert sum(one.startswith("begun ") for one in uses) >= 2
     others = [one for one in uses if not one.startswith("begun ")]
     assert [one for one in others if "/torch/export/" not in one] == []  # the model, at the end
 
@@ -183,6 +143,6 @@ def test_every_audit_log_is_as_it_was_written(world: World) -> None:
         assert found.fault is None, hospital
         assert found.entries > 10
     private = keys.load(ours.common / "keys" / "coordinator")
-    for project in ("killed", "refused", "approved"):
+    for project in ("refused", "approved"):
         folder = ours.logs.parent / project / "audit"
         assert verify(folder, private.public).fault is None

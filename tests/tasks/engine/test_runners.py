@@ -87,6 +87,8 @@ def test_a_rounds_weights_outlive_the_only_worker_that_has_them(cluster: Any) ->
         pids = client.run(os.getpid)
         (other,) = set(pids) - set(holders)
         os.kill(pids[holders[0]], signal.SIGKILL)
+        while holders[0] in client.who_has().get(ticket.key, ()):
+            time.sleep(0.02)  # whoever asks it before the scheduler knows waits for 30 s
         read = client.submit(ticket.read, workers=[other], pure=False)
         assert read.result(timeout=30) == b"weights"
 
