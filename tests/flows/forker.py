@@ -105,7 +105,7 @@ def _train(order: dict[str, Any]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     KillPoints(order["at"], project / "points.log").watch()
-    federated_training(project=str(project))
+    federated_training(project=str(project), report=False)  # matplotlib takes longer than the run
 
 
 if __name__ == "__main__":
