@@ -42,7 +42,7 @@ from tasks.workspace import workspace
 T = TypeVar("T")
 _log = logging.getLogger("wardround.federation")
 AUDIT = "audit"
-_PATIENCE = 60.0  # seconds for which the coordinator tries to reach the Prefect server
+_PATIENCE = 600.0  # seconds for which the coordinator tries to reach the Prefect server
 
 
 @contextmanager

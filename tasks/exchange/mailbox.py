@@ -31,6 +31,7 @@ _PREFIX = "parcel"
 _AT_ONCE = 32  # letters a request
 _BRIEFLY, _LONG = 0.02, 1.0  # seconds between two looks
 _AGAIN = 0.5  # seconds, before a server is tried again
+_TIMEOUT = 10.0  # seconds, of one request
 _PASSES = frozenset({408, 429})
 _SERVER_FAULT = 500
 
@@ -76,7 +77,8 @@ class Mailbox:
 
     def __init__(self, flow_run: UUID, patience: float) -> None:
         self.flow_run, self._patience, self.peer = flow_run, patience, flow_run
-        self._client: SyncPrefectClient = get_client(sync_client=True)
+        brief = {"timeout": _TIMEOUT}  # one request that hangs must not use up the patience
+        self._client: SyncPrefectClient = get_client(httpx_settings=brief, sync_client=True)
         self._context = get_settings_context()
         self._settings = self._context.settings.copy_with_update(
             updates={PREFECT_CLIENT_MAX_RETRIES: 0}

@@ -14,6 +14,7 @@ from uuid import UUID
 from prefect.exceptions import ObjectNotFound
 
 from federated.errors import WardroundError
+from tasks.exchange.envelope import new_nonce
 from tasks.exchange.fields import COORDINATOR
 from tasks.exchange.mailbox import Letter, Mailbox, Parcel, pause
 from tasks.exchange.store import ExchangeError
@@ -76,9 +77,10 @@ class Sessions:
                 "by `wardround site join` at the hospital"
             ) from error
         parameters = {"run": self._run, "plan": self._plans[hospital].hex()}
+        once = new_nonce()  # though it may be asked for twice, where an answer is lost
         run = self._mailbox.patiently(
             lambda: client.create_flow_run_from_deployment(
-                deployment.id, parameters=parameters, tags=["wardround"]
+                deployment.id, parameters=parameters, tags=["wardround"], idempotency_key=once
             )
         )
         self._runs[hospital] = run.id
