@@ -72,7 +72,8 @@ class RemoteSite:
     """A hospital elsewhere, as `federated.site.Site` has it.
 
     Its state stays there; the coordinator keeps the number of the round that it is of. sends: what
-    updates hold besides the delta; seconds: until an answer is missing. used: nonces so far.
+    updates hold besides the delta; seconds: until an answer is missing. late: what came too
+    late for its round. used: nonces so far.
     """
 
     talk: Conversation

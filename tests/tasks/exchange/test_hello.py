@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from federated.schema import Column, Coverage, TableSchema
+from federated.schema import Coverage
 from federated.statistics import FeatureStatistics, Sums
 from federated.types import RowCounts
 from tasks.exchange.hello import (
@@ -17,15 +17,8 @@ from tasks.exchange.hello import (
     statistics_in,
 )
 from tasks.exchange.refusal import RefusalError
+from tests.tasks.exchange.test_policy import SCHEMA
 
-SCHEMA = TableSchema(
-    columns=(
-        Column(name="age", kind="numeric", low=0, high=120),
-        Column(name="sex", kind="binary", codes=(0, 1)),
-    ),
-    target="ill",
-    classes=("0", "1"),
-)
 HELLO = Hello(
     md5="0" * 32,
     rows=RowCounts(40, 5, 10),
