@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from prefect import flow, pause_flow_run, task
+from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
@@ -27,7 +27,6 @@ from federated.types import Order, Trained, Weights
 from tasks.environment import prepare_environment
 from tasks.exchange.admission import Refused
 from tasks.exchange.audit import Audit, Event, opened
-from tasks.exchange.envelope import new_nonce
 from tasks.exchange.mailbox import Mailbox, Parcel, pause
 from tasks.exchange.policy import examine
 from tasks.exchange.refusal import RefusalError
@@ -35,6 +34,7 @@ from tasks.exchange.session import Placed, Session, Voice, asked
 from tasks.exchange.sessions import FLOW
 from tasks.exchange.store import ExchangeError
 from tasks.rounds import unseen
+from tasks.suspension import pause_until_resumed
 
 FOLDER = "WARDROUND_SITE"
 """Environment variable: the folder of site.yaml."""
@@ -89,9 +89,8 @@ def permit(session: Session, audit: Audit) -> None:
     create_markdown_artifact(
         plan.markdown(), key=f"plan-{site.name.replace('_', '-')}", description="Resume to approve"
     )
-    # a key of its own: with one that this flow run has used, as before it was killed, Prefect
-    # would not pause
-    pause_flow_run(timeout=_APPROVAL, poll_interval=2, key=new_nonce())
+    if not pause_until_resumed(f"job {plan.run} waits for approval at {site.name}", _APPROVAL):
+        raise WardroundError(f"nobody at {site.name} has approved the job within a week")
     session.states.approve(plan.digest)
     audit.append(session.event("approved", plan=plan.digest))
 

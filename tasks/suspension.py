@@ -1,6 +1,7 @@
-"""A round that waits for a person: the flow run is Paused on the Prefect page, and says why.
+"""What waits for a person: the flow run is Paused on the Prefect page, and says why.
 
-Prefect's own `pause_flow_run` can give its state no message, and takes each key but once.
+Prefect's own `pause_flow_run` can give its state no message, and does not pause a second time under
+a key that the flow run has used, as before it was killed.
 """
 
 import time
