@@ -56,7 +56,9 @@ class Mirror:
     def log_model(self, program: Scoring, text: str) -> str:
         """Log and register the final model; its URI. text: Markdown about run and model."""
         tracking.describe_run(self.tracked, text)
-        return registry.log_model(self.tracked, program, self._job.config.registered_model, text)
+        (record,) = self._journal.rounds(after=program.round - 1, most=1)
+        registered = self._job.config.registered_model
+        return registry.log_model(self.tracked, program, record, registered, text)
 
     def close(self, status: str) -> None:
         """Mark the run FINISHED, FAILED or KILLED."""

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelStatus
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from tasks.export import Scoring
-from tasks.tracking import TrackedRun
+from tasks.round_record import RoundRecord
+from tasks.tracking import TrackedRun, log_model_metrics
 
 _REGISTERED = (
     "Models that hospitals trained together with Wardround. `challenger` is the newest; "
@@ -28,16 +29,21 @@ _REGISTERED = (
 
 
 def log_model(
-    tracked: TrackedRun, scoring: Scoring, registered: str | None, description: str
+    tracked: TrackedRun,
+    scoring: Scoring,
+    record: RoundRecord,
+    registered: str | None,
+    description: str,
 ) -> str:
-    """Log the final model with signature and input example, register it; returns its URI.
+    """Log the final model with signature and input example, register it; returns its URI. record:
+    of the model's round.
 
     The newest version gets the alias `challenger`; `champion` is a person's to give, but for the
     first version, which has no rival.
     """
     mlflow.set_tracking_uri(tracked.uri)
     client = tracked.client
-    model_uri = _logged_before(tracked) or _log_scoring(tracked, scoring)
+    model_uri = _logged_before(tracked) or _log_scoring(tracked, scoring, record)
     if registered is None:
         return model_uri
     mine = f"run_id = '{tracked.parent}'"
@@ -86,8 +92,9 @@ def _begin_model(tracked: TrackedRun) -> LoggedModel:
     )
 
 
-def _log_scoring(tracked: TrackedRun, scoring: Scoring) -> str:
+def _log_scoring(tracked: TrackedRun, scoring: Scoring, record: RoundRecord) -> str:
     model = _begin_model(tracked)
+    _link(tracked, model.model_id, record)
     with tempfile.TemporaryDirectory() as scratch, _without_type_hint_advice():
         folder = Path(scratch)
         (folder / "program.pt2").write_bytes(scoring.program)
@@ -96,15 +103,23 @@ def _log_scoring(tracked: TrackedRun, scoring: Scoring) -> str:
             artifact_path=None,
             model_id=model.model_id,
             flavor=mlflow.pyfunc,
-            run_id=tracked.parent,
             python_model=str(Path(__file__).with_name("logged_model.py")),
             artifacts={n: str(folder / n) for n in ("program.pt2", "layout.json")},
             signature=infer_signature(scoring.example, scoring.prediction),
             input_example=scoring.example,
             pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
-            step=scoring.round,
         )
     return str(model.model_uri)
+
+
+def _link(tracked: TrackedRun, model_id: str, record: RoundRecord) -> None:
+    """The model as the run's output, with the metrics of its round.
+
+    `Model.log`, if it knew the run, would ask for the history of each metric: dozens of requests.
+    """
+    outcome = LoggedModelOutput(model_id, step=record.round)
+    tracked.client.log_outputs(tracked.parent, [outcome])
+    log_model_metrics(tracked, model_id, record)
 
 
 @contextmanager

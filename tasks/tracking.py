@@ -137,6 +137,16 @@ def log_baselines(tracked: TrackedRun, values: Mapping[str, float], record: Roun
     _log(tracked, tracked.parent, _metrics(values, record))
 
 
+def log_model_metrics(tracked: TrackedRun, model_id: str, record: RoundRecord) -> None:
+    """The run's metrics of a round as those of the logged model that has its weights."""
+    values = _of_round(tracked, record)[tracked.parent]
+    found = [
+        Metric(m.key, m.value, m.timestamp, m.step, model_id, run_id=tracked.parent)
+        for m in _metrics(values, record)
+    ]
+    _log(tracked, tracked.parent, found)
+
+
 def tag_run(tracked: TrackedRun, name: str, text: str) -> None:
     """A tag of the run."""
     tracked.client.set_tag(tracked.parent, name, text)

@@ -27,6 +27,8 @@ from flows.federated_training import federated_training
 from tasks import registry, tracking
 from tasks.export import scoring
 from tasks.job import load_job
+from tasks.packed_counts import pack
+from tasks.round_record import RoundRecord
 from tests.flows.kill_points import KillPoints
 
 _IMPORTED_LATE = "prefect.flow_engine, prefect.task_engine, prefect.concurrency, prefect.telemetry"
@@ -83,7 +85,10 @@ def _warm_up(template: Path, scratch: Path) -> None:
     uri = f"sqlite:///{scratch / 'mlruns' / 'mlflow.db'}"
     program = scoring(job.schema, job.preprocess, job.network, [weights_of(job.network)], None, 0)
     tracked = tracking.open_run(uri, scratch, "warm", "warm", "warm-0001", job.data, {}, {})
-    registry.log_model(tracked, program, "warm", "")
+    given = weights_of(job.network)
+    counts = pack({h: site.evaluate(given, {}).test for h, site in job.local.items()}).data
+    record = RoundRecord(0, "", "", {}, {}, {}, {}, counts, b"", tuned=False, time_ms=0)
+    registry.log_model(tracked, program, record, "warm", "")
     tracking.close_run(tracked, "FINISHED")
 
 

@@ -85,6 +85,16 @@ def test_the_logged_model_scores_raw_rows(trained: Path) -> None:
     assert model.predict(raw[names[::-1]]).equals(chances)
 
 
+def test_the_logged_model_is_the_runs_output_with_the_metrics_of_its_round(trained: Path) -> None:
+    (parent,), _ = runs(trained)
+    (output,) = parent.outputs.model_outputs
+    model = client(trained).get_logged_model(output.model_id)
+    assert (output.step, model.source_run_id) == (3, parent.info.run_id)
+    found = {m.key: (m.value, m.step, m.run_id) for m in model.metrics}
+    own = {k: v for k, v in parent.data.metrics.items() if not k.startswith("reference_")}
+    assert found == {key: (value, 3, parent.info.run_id) for key, value in own.items()}
+
+
 def test_the_same_settings_give_the_same_bytes(
     trained: Path, make_project: Project, train: Train
 ) -> None:
