@@ -23,10 +23,10 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def postgres(where: Path, folder: Path) -> Iterator[str]:
-    """where: of its programs. The server's address, `USER:PASSWORD@HOST:PORT`; it listens on
-    loopback, asks for the password, and ends with the context."""
-    word, port = "a-password", free_port()
+def postgres(where: Path, folder: Path, word: str) -> Iterator[str]:
+    """where: of its programs; word: the password. Gives the server's address,
+    `USER:PASSWORD@HOST:PORT`; it listens on loopback, and ends with the context."""
+    port = free_port()
     folder.mkdir()
     (folder / "word").write_text(word)
     data = folder / "data"

@@ -1,8 +1,11 @@
 """Hospitals at their own sites: real processes, messages through a real Prefect server."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import pytest
@@ -29,6 +32,15 @@ END = 120  # seconds
 PLAN_OF_NORTH = ArtifactFilter(key=ArtifactFilterKey(any_=["plan-north"]))
 MODEL = "reports/model.safetensors"
 WATCHED = ROOT / "tests" / "flows" / "watched"
+
+
+class Deployed(NamedTuple):
+    """What Prefect's server says of a deployment."""
+
+    id: UUID
+    entrypoint: str | None
+    pool: str | None
+    paused: bool
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +71,35 @@ def test_a_hospitals_policy_refuses_a_job_and_the_coordinator_learns_why(world: 
     assert "north: refused by the hospital's policy: model logistic: not allowed here" in said
     assert "6 rounds are asked, at most 3 are allowed" in said
     assert not any(e["event"] == "accepted" for e in ours.events(project))
+
+
+def test_a_sites_deployment_from_its_file_is_the_one_that_joining_makes(world: World) -> None:
+    def kept() -> Deployed:
+        with (
+            temporary_settings({PREFECT_API_URL: world.ours.url}),
+            get_client(sync_client=True) as client,
+        ):
+            found = client.read_deployment_by_name("hospital-session/north")
+        return Deployed(found.id, found.entrypoint, found.work_pool_name, found.paused)
+
+    joined = kept()
+    deploy = ("deploy", "--all", "--prefect-file", str(ROOT / "deploy" / "prefect-site.yaml"))
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", *deploy],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "COLUMNS": "200",
+            "PREFECT_API_URL": world.ours.url,
+            "WARDROUND_HOSPITAL": "north",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hospital-session/north" in done.stdout
+    assert kept() == joined
 
 
 def test_a_person_at_the_hospital_approves_a_job(world: World) -> None:

@@ -1,4 +1,4 @@
-"""A deployment on servers as docs/deployment.md has them: PostgreSQL, and a log-in at both."""
+"""A deployment on servers as deploy/compose.yaml starts them: PostgreSQL, and a log-in at both."""
 
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from tasks.environment import LEAN
+from tests.composed import Composed, changed, composed
 from tests.flows.federation import World, alone, table_world
 from tests.postgres import postgres, programs
 from tests.servers import Server, free_port
@@ -22,9 +22,19 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(WHERE is None, reason="PostgreSQL is not installed here"),
 ]
-LOG_IN = "wardround:a long password"
-NAME, WORD = "coordinator", "another long password"
+LOG_IN = "wardround:longword"
+NAME, WORD = "coordinator", "anotherlongword"
 ROUNDS, END = 3, 180
+AT, MLFLOW_HOST = "@postgres:5432/", "mlflow.example.org"
+VALUES = {
+    "POSTGRES_PASSWORD": "word1",
+    "PREFECT_AUTH": LOG_IN,
+    "PREFECT_HOST": "prefect.example.org",
+    "MLFLOW_HOST": MLFLOW_HOST,
+    "MLFLOW_USER": NAME,
+    "MLFLOW_PASSWORD": WORD,
+    "MLFLOW_SECRET": "secret1",
+}
 
 
 @dataclass(frozen=True)
@@ -44,11 +54,13 @@ def servers(migrated_database: Path) -> Iterator[Servers]:
     assert WHERE is not None
     with ExitStack() as ends:
         ends.callback(shutil.rmtree, folder)
-        database = ends.enter_context(postgres(WHERE, folder / "postgres"))
-        for name in ("prefect", "mlflow", "users"):
-            create(database, name)
-        prefect = ends.enter_context(prefect_on(database, folder / "prefect"))
-        mlflow = ends.enter_context(mlflow_on(database, folder / "mlflow"))
+        word = VALUES["POSTGRES_PASSWORD"]
+        database = ends.enter_context(postgres(WHERE, folder / "postgres", word))
+        parts = composed(VALUES)
+        databases(database, parts.file("databases"))
+        place = database.partition("@")[2]
+        prefect = ends.enter_context(prefect_on(parts, place, folder / "prefect"))
+        mlflow = ends.enter_context(mlflow_on(parts, place, folder / "mlflow"))
         world = ends.enter_context(table_world(folder, migrated_database, prefect.health[:-7]))
         own = {"PREFECT_API_AUTH_STRING": LOG_IN}
         world.ours.own |= dict.fromkeys(world.ours.sites, own)
@@ -58,12 +70,14 @@ def servers(migrated_database: Path) -> Iterator[Servers]:
         yield Servers(world, prefect.health[:-7], mlflow.health[:-7], database)
 
 
-def create(database: str, name: str) -> None:
-    connection = psycopg2.connect(f"postgresql://{database}/postgres")
+def databases(address: str, statements: str) -> None:
+    """Run each; CREATE DATABASE takes a connection of its own."""
+    connection = psycopg2.connect(f"postgresql://{address}/postgres")
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {name}")
+            for one in statements.splitlines():
+                cursor.execute(one)
     finally:
         connection.close()
 
@@ -79,38 +93,28 @@ def count(database: str, name: str, table: str) -> int:
         connection.close()
 
 
-def prefect_on(database: str, home: Path) -> Server:
+def prefect_on(parts: Composed, database: str, home: Path) -> Server:
     port = free_port()
-    start = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    own = {
-        **LEAN,
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_API_AUTH_STRING": LOG_IN,
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{database}/prefect",
-    }
-    return Server(start, f"http://127.0.0.1:{port}/api/health", home, own)
+    command = parts.command("prefect", ("0.0.0.0", "127.0.0.1"), ("4200", str(port)))
+    own = environment(parts, "prefect", database) | {"PREFECT_HOME": str(home)}
+    return Server(command, f"http://127.0.0.1:{port}/api/health", home, own)
 
 
-def mlflow_on(database: str, home: Path) -> Server:
-    """As deploy/wardround-mlflow.service starts it."""
+def mlflow_on(parts: Composed, database: str, home: Path) -> Server:
     port = free_port()
     home.mkdir()
-    (home / "auth.ini").write_text(
-        "[mlflow]\ndefault_permission = NO_PERMISSIONS\n"
-        f"database_uri = postgresql://{database}/users\n"
-        f"admin_username = {NAME}\nadmin_password = {WORD}\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-    )
-    start = ("mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1")
-    address = ("--port", str(port), "--workers", "1", "--allowed-hosts", f"127.0.0.1:{port}")
-    own = {
-        "MLFLOW_BACKEND_STORE_URI": f"postgresql://{database}/mlflow",
-        "MLFLOW_AUTH_CONFIG_PATH": str(home / "auth.ini"),
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": "a secret of the tests",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
-    artifacts = ("--artifacts-destination", str(home / "artifacts"))
-    return Server((*start, *address, *artifacts), f"http://127.0.0.1:{port}/health", home, own)
+    (home / "auth.ini").write_text(parts.file("log_in", (AT, f"@{database}/")))
+    here = (("0.0.0.0", "127.0.0.1"), ("5000", str(port)), ("/artifacts", str(home / "artifacts")))
+    command = parts.command("mlflow", *here, (MLFLOW_HOST, f"127.0.0.1:{port}"))
+    own = environment(parts, "mlflow", database)
+    own["MLFLOW_AUTH_CONFIG_PATH"] = str(home / "auth.ini")
+    return Server(command, f"http://127.0.0.1:{port}/health", home, own)
+
+
+def environment(parts: Composed, service: str, database: str) -> dict[str, str]:
+    """With this database's address in place of the container's."""
+    own = parts.environment(service)
+    return {k: changed(v, (AT, f"@{database}/")) if AT in v else v for k, v in own.items()}
 
 
 def test_a_deployment_trains_on_postgresql_with_log_ins_at_both_servers(
@@ -138,7 +142,7 @@ def test_neither_server_answers_who_does_not_log_in(servers: Servers) -> None:
     nobody = httpx.post(f"{servers.prefect}/flow_runs/filter", json={})
     wrong = httpx.post(f"{servers.prefect}/flow_runs/filter", json={}, auth=("wardround", "x"))
     right = httpx.post(
-        f"{servers.prefect}/flow_runs/filter", json={}, auth=("wardround", "a long password")
+        f"{servers.prefect}/flow_runs/filter", json={}, auth=("wardround", "longword")
     )
     assert [one.status_code for one in (nobody, wrong, right)] == [401, 401, 200]
     asked = f"{servers.mlflow}/api/2.0/mlflow/experiments/search?max_results=5"
