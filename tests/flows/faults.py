@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +100,28 @@ def exchange_gone(struck: Struck) -> Iterator[None]:
     yield
     assert not struck.ours.exchange.exists(), "somebody has made it anew"
     away.rename(struck.ours.exchange)
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[None]:
+    """A file system of one megabyte. Raises CalledProcessError or FileNotFoundError where none may
+    be mounted."""
+    place.mkdir()
+    given = ["-t", "tmpfs", "-o", "size=1m", "wardround-tests", str(place)]
+    subprocess.run(["mount", *given], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave no room on it; the file that takes all."""
+    taken = disk / "taken"
+    with suppress(OSError), taken.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return taken
 
 
 @contextmanager

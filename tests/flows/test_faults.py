@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from mlflow import MlflowClient
 from federated.config import load
 from tasks.job import load_job
 from tests.conftest import merged
-from tests.flows.faults import DAY, FAULTS, Struck, clock
+from tests.flows.faults import DAY, FAULTS, Struck, clock, fill, small_disk
 from tests.flows.federation import World, alone, table_world, until
 from tests.flows.killing import KILLED, lanes
 from tests.flows.patients import write
@@ -21,6 +24,7 @@ from tests.servers import Server, mlflow_server, prefect_server
 
 pytestmark = pytest.mark.slow
 MODEL = "reports/model.safetensors"
+DISK = "disk"
 ROUNDS = 40
 END = 120  # seconds
 
@@ -38,9 +42,17 @@ def world(
     migrated_database: Path,
     prefect: tuple[Server, str],
 ) -> Iterator[World]:
-    """West's clock is a day slow, north's a day fast, where that can be arranged."""
+    """West's clock is a day slow, north's a day fast, and the exchange location has a megabyte,
+    where that can be arranged."""
     folder = tmp_path_factory.mktemp("faults")
-    with table_world(folder, migrated_database, prefect[1]) as made:
+    with ExitStack() as ends:
+        disk = folder / DISK
+        with suppress(FileNotFoundError, subprocess.CalledProcessError):
+            ends.enter_context(small_disk(disk))
+            (disk / "exchange").mkdir()
+        made = ends.enter_context(table_world(folder, migrated_database, prefect[1]))
+        if disk.is_mount():
+            made.ours.exchange.symlink_to(disk / "exchange")
         try:
             made.ours.own |= {"west": clock(folder, -DAY), "north": clock(folder, DAY)}
         except FileNotFoundError:
@@ -100,6 +112,24 @@ def copied(url: str) -> list[int]:
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     together = [r.info.run_id for r in runs if "mlflow.parentRunId" not in r.data.tags]
     return [m.step for r in together for m in client.get_metric_history(r, "global/loss")]
+
+
+def test_a_full_exchange_location_stops_the_rounds_until_there_is_room(world: World) -> None:
+    disk = world.ours.exchange.with_name(DISK)
+    if not disk.is_mount():
+        pytest.skip("a small disk cannot be mounted here: that takes root")
+    settings: dict[str, Any] = {"run": {"rounds": 6}, "algorithm": {"name": "scaffold"}}
+    project = world.ours.deployed(world.make("full", **settings))
+    run = world.ours.begin(project)
+    until(lambda: newest(world, project) >= 2, END)
+    taken = fill(disk)
+    time.sleep(1)  # what was there already is still fetched
+    before = newest(world, project)
+    time.sleep(2)
+    assert newest(world, project) == before < 6
+    taken.unlink()
+    assert run.wait(timeout=END) == 0, world.ours.log("full")
+    assert (project / MODEL).read_bytes() == alone(world, "full", {}, **settings)
 
 
 def test_a_hospital_that_hangs_past_its_deadline_is_missing_by_name_and_comes_back(
