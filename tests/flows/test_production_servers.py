@@ -61,13 +61,20 @@ def servers(migrated_database: Path) -> Iterator[Servers]:
         place = database.partition("@")[2]
         prefect = ends.enter_context(prefect_on(parts, place, folder / "prefect"))
         mlflow = ends.enter_context(mlflow_on(parts, place, folder / "mlflow"))
-        world = ends.enter_context(table_world(folder, migrated_database, prefect.health[:-7]))
+        world = ends.enter_context(
+            table_world(folder, migrated_database, prefect.health.removesuffix("/health"))
+        )
         own = {"PREFECT_API_AUTH_STRING": LOG_IN}
         world.ours.own |= dict.fromkeys(world.ours.sites, own)
         logged_in = {"MLFLOW_TRACKING_USERNAME": NAME, "MLFLOW_TRACKING_PASSWORD": WORD}
         world.ours.own["coordinator"] = own | logged_in
         world.ours.join(*world.ours.sites)
-        yield Servers(world, prefect.health[:-7], mlflow.health[:-7], database)
+        yield Servers(
+            world,
+            prefect.health.removesuffix("/health"),
+            mlflow.health.removesuffix("/health"),
+            database,
+        )
 
 
 def databases(address: str, statements: str) -> None:
