@@ -21,6 +21,8 @@ class SeedResult:
     of the hospitals' mean and of the worst one under `mean_hospital_…`, `worst_hospital_…`.
     curves: metric → (round, value over all hospitals).
     costs: rounds_to_target, bytes_sent, seconds: those that are known.
+    data: what tells the hospitals' records apart, test rows among them: figures of other records
+    are not compared.
     """
 
     setting: str
@@ -28,6 +30,7 @@ class SeedResult:
     final: Mapping[str, float]
     curves: Mapping[str, Curve]
     costs: Mapping[str, float] = field(default_factory=dict)
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def label(column: str) -> str:
 def sentence(one: Difference, reference: str) -> str:
     """A difference in words."""
     what, found = label(one.column), one.found
+    if one.verdict == "other data":
+        return f"{one.setting}: {what}: not compared, its hospitals' records are not {reference}'s"
     if one.verdict == "too few seeds":
         few = f"{found.n} common seed{'' if found.n == 1 else 's'}"
         return f"{one.setting}: {what}: too few seeds to tell ({few}, 3 are needed)"
@@ -173,23 +178,38 @@ def _differences(
         for name, own in by_setting.items()
         if name != reference
     ]
-    tested = [i for i, (_, _, found) in enumerate(pairs) if found.t_test is not None]
-    corrected = holm([p for _, _, found in pairs if (p := found.t_test) is not None])
+    tested = [i for i, (_, _, found) in enumerate(pairs) if found.p is not None]
+    corrected = holm([p for _, _, found in pairs if (p := found.p) is not None])
     adjusted = dict(zip(tested, corrected, strict=True))
+    others = {name for name, own in by_setting.items() if _other_data(own, by_setting[reference])}
     return tuple(
-        Difference(name, column, found, adjusted.get(i), verdict(found, adjusted.get(i)))
+        Difference(
+            name,
+            column,
+            found,
+            adjusted.get(i),
+            "other data" if name in others else verdict(found, adjusted.get(i)),
+        )
         for i, (name, column, found) in enumerate(pairs)
     )
+
+
+def _other_data(ours: Mapping[int, SeedResult], reference: Mapping[int, SeedResult]) -> bool:
+    """Is there a common seed, but none on the same records?"""
+    common = ours.keys() & reference.keys()
+    return bool(common) and not any(ours[seed].data == reference[seed].data for seed in common)
 
 
 def _paired(
     ours: Mapping[int, SeedResult], reference: Mapping[int, SeedResult], column: str
 ) -> Paired:
-    """Over the seeds with which both settings have the column."""
+    """Over the seeds with which both settings have the column, on the same records."""
     pairs = [
         (ours[seed].final[column], reference[seed].final[column])
         for seed in sorted(ours.keys() & reference.keys())
-        if column in ours[seed].final and column in reference[seed].final
+        if ours[seed].data == reference[seed].data
+        and column in ours[seed].final
+        and column in reference[seed].final
     ]
     return paired([a for a, _ in pairs], [b for _, b in pairs])
 

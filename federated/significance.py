@@ -2,8 +2,10 @@
 
 Both settings run with the same seeds, so the differences seed by seed are tested: Student's
 paired t-test (Student 1908), from 6 seeds on also Wilcoxon's signed-rank test (Wilcoxon 1945),
-which does not ask for normal differences. Many comparisons are corrected after Holm (1979,
-Scand. J. Statist. 6:65), which keeps the chance of any false claim at α.
+which does not ask for normal differences. Differences that are all the same have no spread for
+Student's test to judge by; their signs alone are tested (sign test, Arbuthnott 1710): 2^(1-n).
+Many comparisons are corrected after Holm (1979, Scand. J. Statist. 6:65), which keeps the chance
+of any false claim at α.
 
 Seeds draw initial weights, batches and cohorts; the hospitals' rows stay. So the claim is about
 training these hospitals again, not about other hospitals or patients.
@@ -22,7 +24,7 @@ LEAST_FOR_WILCOXON = 6
 ALPHA = 0.05
 _ROUNDING = 1e-12  # differences this small, relative to the values, are the rounding of floats
 
-Verdict = Literal["too few seeds", "no difference", "within noise", "higher", "lower"]
+Verdict = Literal["other data", "too few seeds", "no difference", "within noise", "higher", "lower"]
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,21 @@ class Interval:
 class Paired:
     """Differences (ours less the reference's) over common seeds.
 
-    difference: None without a common seed. t_test, wilcoxon: two-sided p; None where there are
-    fewer than 3 and 6 common seeds.
+    difference: None without a common seed; no interval where all differences are the same, which
+    says nothing of their spread. p: two-sided, of Student's test or the sign test; wilcoxon: of
+    Wilcoxon's; None where there are fewer than 3 and 6 common seeds.
     """
 
     n: int
     difference: Interval | None
-    t_test: float | None
+    p: float | None
     wilcoxon: float | None
+
+    @property
+    def same(self) -> bool:
+        """Is there no difference with any seed?"""
+        found = self.difference
+        return found is not None and found.n > 1 and found.low is None and found.mean == 0
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -67,14 +76,20 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
 def paired(ours: Sequence[float], reference: Sequence[float]) -> Paired:
     """Compare values of the same seeds, in one order. Raises ValueError for unequal lengths."""
     differences = [a - b for a, b in zip(ours, reference, strict=True)]
-    size = max((abs(v) for v in (*ours, *reference)), default=0.0)
-    differences = [0.0 if abs(d) <= _ROUNDING * size else d for d in differences]
+    size = _ROUNDING * max((abs(v) for v in (*ours, *reference)), default=0.0)
+    differences = [0.0 if abs(d) <= size else d for d in differences]
     n = len(differences)
+    if n > 1 and max(differences) - min(differences) <= size:
+        mean = fmean(differences)
+        p = 1.0 if mean == 0 else 2.0 ** (1 - n)
+        return Paired(
+            n, Interval(n, mean, None, None), p if n >= LEAST_SEEDS else None, _ranked(differences)
+        )
     return Paired(
         n=n,
         difference=interval(differences) if n else None,
-        t_test=_t_test(differences) if n >= LEAST_SEEDS else None,
-        wilcoxon=_wilcoxon(differences) if n >= LEAST_FOR_WILCOXON else None,
+        p=_t_test(differences) if n >= LEAST_SEEDS else None,
+        wilcoxon=_ranked(differences),
     )
 
 
@@ -92,7 +107,7 @@ def verdict(found: Paired, adjusted: float | None, alpha: float = ALPHA) -> Verd
     """What can be said of a difference whose corrected p is `adjusted`."""
     if found.difference is None or adjusted is None:
         return "too few seeds"
-    if found.difference.low == found.difference.high == 0:
+    if found.same:
         return "no difference"
     if adjusted >= alpha:
         return "within noise"
@@ -100,14 +115,14 @@ def verdict(found: Paired, adjusted: float | None, alpha: float = ALPHA) -> Verd
 
 
 def _t_test(differences: Sequence[float]) -> float:
-    """Two-sided p of mean zero; 0 where all differences are the same and not zero."""
+    """Two-sided p of mean zero. Differences are not all the same."""
     n, mean, spread = len(differences), fmean(differences), stdev(differences)
-    if spread == 0:
-        return 1.0 if mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(mean) / (spread / math.sqrt(n)), n - 1))
 
 
-def _wilcoxon(differences: Sequence[float]) -> float:
-    """Two-sided p of symmetry about zero; zeros are left out (Wilcoxon's own way)."""
+def _ranked(differences: Sequence[float]) -> float | None:
+    """Wilcoxon's two-sided p of symmetry about zero; zeros are left out (his own way)."""
+    if len(differences) < LEAST_FOR_WILCOXON:
+        return None
     nonzero = [d for d in differences if d]
     return float(stats.wilcoxon(nonzero).pvalue) if nonzero else 1.0

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,6 +23,7 @@ from federated.contrast import (
 from federated.errors import ConfigError, WardroundError
 from federated.results import ALL
 from federated.study import Study, StudyRun, Target
+from federated.weights import digest_json
 from tasks.files import write_atomic
 from tasks.report_files import RESULTS, ROUNDS
 from tasks.study_plan import read_done
@@ -41,7 +43,7 @@ def finished(folder: Path, study: Study, runs: Sequence[StudyRun]) -> list[SeedR
         if done is not None:
             one = read_run(folder / run.folder, run.setting, run.seed, study.target)
             costs = {**one.costs, "seconds": done.seconds}
-            found.append(SeedResult(one.setting, one.seed, one.final, one.curves, costs))
+            found.append(replace(one, costs=costs))
     return found
 
 
@@ -55,7 +57,8 @@ def read_run(folder: Path, setting: str, seed: int, target: Target | None = None
         costs |= {} if reached is None else {"rounds_to_target": reached}
     sent = [row[BYTES] for row in rows if row["hospital"] != ALL and row.get(BYTES)]
     costs |= {BYTES: sum(int(float(cell)) for cell in sent)} if sent else {}
-    return SeedResult(setting, seed, _final(metrics), curves, costs)
+    data = digest_json(metrics["run"]["data"])
+    return SeedResult(setting, seed, _final(metrics), curves, costs, data)
 
 
 def write_tables(folder: Path, results: Sequence[SeedResult]) -> None:
@@ -116,7 +119,7 @@ def _rounds_to_target(curves: Mapping[str, Curve], target: Target) -> int | None
 def _metrics(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if {ALL, "hospitals", "worst_hospital"} <= found.keys():
+        if {ALL, "hospitals", "worst_hospital", "run"} <= found.keys() and "data" in found["run"]:
             return found
     except (OSError, ValueError, AttributeError) as error:
         raise _unreadable(path, str(error)) from None

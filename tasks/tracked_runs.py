@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from federated.contrast import MEAN, WORST, Curve, SeedResult, metrics_of
 from federated.errors import WardroundError
 from federated.plugins import nearest
+from federated.weights import digest_json
 
 SETTING_TAG = "wardround.setting"
 _GROUPS = {"global/": "", "mean_hospital/": MEAN, "worst_hospital/": WORST}
@@ -118,7 +119,13 @@ def _result(client: MlflowClient, run: Run, setting: str, metrics: Sequence[str]
     costs |= {"bytes_sent": sum(p.value for p in sent)} if sent else {}
     if run.info.end_time is not None:
         costs["seconds"] = (run.info.end_time - run.info.start_time) / 1000
-    return SeedResult(setting, _seed(run), final, curves, costs)
+    return SeedResult(setting, _seed(run), final, curves, costs, _data(run))
+
+
+def _data(run: Run) -> str:
+    """What tells the records of its hospitals apart: names and hashes of its input data sets."""
+    inputs = [] if run.inputs is None else run.inputs.dataset_inputs
+    return digest_json(sorted([i.dataset.name, i.dataset.digest] for i in inputs))
 
 
 def _seed(run: Run) -> int:

@@ -1,5 +1,7 @@
 """Settings against each other, with numbers that can be worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from federated.contrast import (
@@ -40,8 +42,8 @@ def test_means_differences_and_curves() -> None:
     assert (first.setting, first.column, second.column) == ("b", "auroc", "loss")
     assert first.found.difference is not None
     assert first.found.difference.mean == pytest.approx((0.1 + 0.1 + 0.2) / 3)
-    assert first.found.t_test is not None
-    assert first.adjusted == pytest.approx(min(1.0, 2 * first.found.t_test))  # of two equal p
+    assert first.found.p is not None
+    assert first.adjusted == pytest.approx(min(1.0, 2 * first.found.p))  # of two equal p
     assert found.tests == 2
     assert [(n, i.mean) for n, i in found.curves["auroc"]["a"]] == [
         (0, 0.5),
@@ -57,6 +59,21 @@ def test_only_common_seeds_are_compared() -> None:
     assert one.found.n == 2  # seeds 2 and 3, where both have 0.6 and 0.7
     assert one.verdict == "too few seeds"
     assert sentence(one, "a") == "b: AUROC: too few seeds to tell (2 common seeds, 3 are needed)"
+
+
+def test_other_records_are_not_compared() -> None:
+    ours = [
+        replace(one, data="x" if one.seed < 3 else "y") for one in results("a", [0.5, 0.6, 0.7])
+    ]
+    theirs = [replace(one, data="x") for one in results("b", [0.8, 0.9, 0.9])]
+    (one,) = contrast([*ours, *theirs], ["auroc"]).differences
+    assert (one.found.n, one.verdict) == (2, "too few seeds")  # seed 3 has other records
+    strangers = [replace(one, data="z") for one in theirs]
+    found = contrast([*ours, *strangers], ["auroc"])
+    (one,) = found.differences
+    assert (one.found.n, one.adjusted, one.verdict, found.tests) == (0, None, "other data", 0)
+    assert better(one) is None
+    assert sentence(one, "a") == "b: AUROC: not compared, its hospitals' records are not a's"
 
 
 def test_sentences_say_which_way_is_better() -> None:

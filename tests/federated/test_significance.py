@@ -42,17 +42,17 @@ def test_one_value_has_no_interval() -> None:
 
 def test_paired_t_test_at_two_and_four_degrees_of_freedom() -> None:
     three = paired([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])  # differences 1, 2, 3: t = 2√3
-    assert three.t_test == pytest.approx(two_sided_2(2 * sqrt(3)))
-    assert three.t_test == pytest.approx(0.0741799, abs=1e-7)
+    assert three.p == pytest.approx(two_sided_2(2 * sqrt(3)))
+    assert three.p == pytest.approx(0.0741799, abs=1e-7)
     assert three.wilcoxon is None
     five = paired([1.0, 2.0, 3.0, 4.0, 5.0], [0.0] * 5)  # mean 3, s² = 2.5: t = 3√2
-    assert five.t_test == pytest.approx(two_sided_4(3 * sqrt(2)))
+    assert five.p == pytest.approx(two_sided_4(3 * sqrt(2)))
 
 
 def test_the_sign_of_a_difference_does_not_change_p() -> None:
     ours, reference = [0.9, 0.8, 0.85, 0.7], [0.6, 0.75, 0.8, 0.72]
     there, back = paired(ours, reference), paired(reference, ours)
-    assert there.t_test == pytest.approx(back.t_test)
+    assert there.p == pytest.approx(back.p)
     assert there.difference is not None
     assert back.difference is not None
     assert there.difference.mean == pytest.approx(-back.difference.mean)
@@ -68,9 +68,20 @@ def test_wilcoxon_counts_signed_ranks() -> None:
 
 def test_equal_values_and_constant_differences() -> None:
     same = paired([0.3] * 6, [0.3] * 6)
-    assert (same.t_test, same.wilcoxon) == (1.0, 1.0)
-    assert paired([0.1 + 0.2, 1.0, 2.0], [0.3, 1.0, 2.0]).t_test == 1.0  # rounding is no difference
-    assert paired([1.5, 2.5, 3.5], [1.0, 2.0, 3.0]).t_test == 0.0
+    assert (same.p, same.wilcoxon) == (1.0, 1.0)
+    assert paired([0.1 + 0.2, 1.0, 2.0], [0.3, 1.0, 2.0]).p == 1.0  # rounding is no difference
+
+
+def test_equal_differences_are_judged_by_their_signs_alone() -> None:
+    three = paired([1.5, 2.5, 3.5], [1.0, 2.0, 3.0])
+    assert three.p == 0.25  # of 2³ signs, all up or all down
+    assert three.difference is not None
+    assert (three.difference.mean, three.difference.low) == (0.5, None)
+    assert verdict(three, three.p) == "within noise"
+    assert paired([0.3, 0.4, 0.5], [0.2, 0.3, 0.4]).p == 0.25  # the same but for rounding
+    seven = paired([0.5] * 7, [0.25] * 7)
+    assert (seven.p, verdict(seven, seven.p)) == (2 / 128, "higher")
+    assert paired([2.0, 2.0], [1.0, 1.0]).p is None
 
 
 def test_holm_by_hand() -> None:
@@ -103,5 +114,5 @@ def test_verdicts() -> None:
 def test_one_in_twenty_when_there_is_nothing_to_find() -> None:
     drawn = np.random.default_rng(1).normal(size=(2000, 2, 5))
     found = [paired(list(a), list(b)) for a, b in drawn]
-    false = sum(verdict(one, one.t_test) in ("higher", "lower") for one in found) / 2000
+    false = sum(verdict(one, one.p) in ("higher", "lower") for one in found) / 2000
     assert 0.035 < false < 0.065  # 3 standard errors about 0.05
