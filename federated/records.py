@@ -30,6 +30,7 @@ class Table:
     source: the file or package the rows come from, for messages.
     split: the data set's own split, if it was published with one: what each row is for, codes of
         `federated.split` (same index).
+    notes: sentences for the user about what was inferred or left out in reading the file.
     """
 
     frame: pd.DataFrame
@@ -37,6 +38,7 @@ class Table:
     hospitals: pd.Series[str] | None
     source: str
     split: pd.Series[int] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [*(column.name for column in self.schema.columns), self.schema.target]

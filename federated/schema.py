@@ -165,3 +165,8 @@ class Coverage(Record):
     """columns with a single value (or none) among the rows kept."""
     classes: dict[str, int] = {}
     """class (or label, or what else the objective counts) → rows kept."""
+    quarantined_classes: dict[str, int] = {}
+    """the same among the rows set aside, as far as their outcome is known."""
+    notes: tuple[str, ...] = ()
+    """sentences for the user: what was inferred or left out. One about the whole file is repeated
+    at every hospital, and shown once."""

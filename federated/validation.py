@@ -42,9 +42,17 @@ def validate(hospital: str, frame: pd.DataFrame, schema: TableSchema, min_rows: 
 
 
 def settle(
-    hospital: str, cells: Cells, at: NDArray[np.int64], schema: TableSchema, min_rows: int
+    hospital: str,
+    cells: Cells,
+    at: NDArray[np.int64],
+    schema: TableSchema,
+    min_rows: int,
+    notes: tuple[str, ...] = (),
 ) -> Validated:
-    """`validate` for the rows at positions `at` of cells that were checked all at once."""
+    """`validate` for the rows at positions `at` of cells that were checked all at once.
+
+    notes: what the user is to know of the whole file.
+    """
     broken = {int(i): cells.broken[int(i)] for i in at if int(i) in cells.broken}
     dropped = cells.absent | _mostly_broken(broken, cells, at, schema)
     bad = {
@@ -60,6 +68,8 @@ def settle(
             "rows": len(at),
             "quarantined": dict(sorted(reasons.items())),
             "dropped_columns": dict(sorted(dropped.items())),
+            "quarantined_classes": _outcomes(cells, np.setdiff1d(at, kept), schema),
+            "notes": notes,
         }
     )
     enough(coverage, min_rows)
@@ -68,6 +78,14 @@ def settle(
     each = cells.targets[kept].reshape(len(kept), -1).T
     targets = {c.name: column for c, column in zip(schema.targets, each, strict=True)}
     return Validated(frame.assign(**targets), tuple(quarantine), coverage)
+
+
+def _outcomes(cells: Cells, at: NDArray[np.int64], schema: TableSchema) -> dict[str, int]:
+    """Rows at positions `at` whose target obeys the schema, as the objective counts them; {} of
+    none."""
+    asked = {column.name for column in schema.targets}
+    known = [i for i in at if asked.isdisjoint(cells.broken.get(int(i), {}))]
+    return objective_of(schema).tally(cells.targets[known]) if known else {}
 
 
 def _mostly_broken(

@@ -32,7 +32,7 @@ from tasks.job import Job, cores, load_job
 from tasks.journal import Journal, open_journal
 from tasks.kept import kept, stops
 from tasks.outcome import write_results
-from tasks.progress import TrainingProgress
+from tasks.progress import TrainingProgress, say
 from tasks.quorum import enough, shortfall, wait_for_a_person
 from tasks.record import Recorder, recorder
 from tasks.rounds import aggregate, each, evaluate, train, tune, unseen
@@ -70,6 +70,7 @@ def federated_training(
     root = Path(project).resolve()
     config = load(root / params, overrides)
     with _job(config, root) as job, open_journal(job.place.journals, job.fingerprint) as journal:
+        say([job.coverage[hospital] for hospital in job.hospitals])
         with open_engine(job) as (job, engine), recorder(job, journal) as to:
             federate(job, engine, journal, to)
             tune_each(job, engine, journal, to)

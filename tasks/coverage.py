@@ -1,4 +1,4 @@
-"""The coverage table: what became of every hospital's raw rows, in counts and names."""
+"""What became of every hospital's raw rows, in counts and names: as a table, and in sentences."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,35 @@ def coverage_table(found: Sequence[Coverage]) -> Table:
             one.hospital,
             str(one.rows),
             str(one.kept),
-            "; ".join(f"{n}× {why}" for why, n in one.quarantined.items()) or "—",
-            "; ".join(f"{column}: {why}" for column, why in one.dropped_columns.items()) or "—",
+            _reasons(one) or "—",
+            _columns(one) or "—",
             ", ".join(one.constant) or "—",
         )
     return table
+
+
+def notes(found: Sequence[Coverage]) -> list[str]:
+    """Each distinct note once, in order."""
+    return list(dict.fromkeys(note for one in found for note in one.notes))
+
+
+def set_aside(found: Sequence[Coverage]) -> list[str]:
+    """One line for every hospital that lost rows or columns: how many, and why."""
+    lines = []
+    for one in found:
+        rows = f"{one.rows - one.kept} of {one.rows} rows ({_reasons(one)})"
+        parts = [f"set aside {rows}"] if one.kept < one.rows else []
+        parts += [f"columns not used {_columns(one)}"] if one.dropped_columns else []
+        lines += [f"{one.hospital}: {'; '.join(parts)}"] if parts else []
+    return lines
+
+
+def _reasons(one: Coverage) -> str:
+    """Rules and how many rows break each, with the outcomes among those rows."""
+    rules = "; ".join(f"{rows}× {why}" for why, rows in one.quarantined.items())
+    outcomes = ", ".join(f"{name} {rows}" for name, rows in one.quarantined_classes.items())
+    return f"{rules}; outcomes among them: {outcomes}" if outcomes else rules
+
+
+def _columns(one: Coverage) -> str:
+    return "; ".join(f"{column}: {why}" for column, why in one.dropped_columns.items())

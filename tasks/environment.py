@@ -42,6 +42,11 @@ def hush() -> None:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 
+def hushed() -> bool:
+    """Are logs kept off the terminal?"""
+    return os.environ.get("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL") == "CRITICAL"
+
+
 def prepare_environment(project: Path) -> None:
     """Set what is not set yet. A Prefect profile or server of the user's own is left alone."""
     keep_quiet()

@@ -17,6 +17,7 @@ from federated.records import SPLIT
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
 from federated.split import generator, split
 from federated.validation import cover, enough
+from tasks import coverage
 from tasks import hospital_files as files
 from tasks.groups import ALL
 
@@ -87,19 +88,19 @@ def _pool(prepared: Path, names: list[str]) -> _Pool:
     if not path.is_file():
         raise DataError(f"{path}: no such file; run `wardround prepare` first")
     schema = parse_schema(path.read_text(encoding="utf-8"), str(path))
-    coverage = {name: files.read_coverage(prepared / name, "prepare") for name in names}
-    parts = [_prepared_rows(prepared / name, schema, coverage[name]) for name in names]
+    read = {name: files.read_coverage(prepared / name, "prepare") for name in names}
+    parts = [_prepared_rows(prepared / name, schema, read[name].kept) for name in names]
     return _Pool(
         schema=schema,
         features=torch.cat([part["features"] for part in parts]),
         targets=torch.cat([part["targets"] for part in parts]),
         published=torch.cat([part[SPLIT] for part in parts]) if SPLIT in parts[0] else None,
         groups=np.repeat(np.array(names), [len(part["targets"]) for part in parts]),
-        coverage=coverage,
+        coverage=read,
     )
 
 
-def _prepared_rows(folder: Path, schema: Schema, coverage: Coverage) -> dict[str, Tensor]:
+def _prepared_rows(folder: Path, schema: Schema, kept: int) -> dict[str, Tensor]:
     """Features, targets and, if the data set has its own, split of one prepared group."""
     if isinstance(schema, TableSchema):
         tensors = files.read_table(folder, schema)
@@ -107,27 +108,32 @@ def _prepared_rows(folder: Path, schema: Schema, coverage: Coverage) -> dict[str
     else:
         tensors = files.read_tensors(folder, "prepare")
         path = folder / files.RECORDS
-    if any(len(tensor) != coverage.kept for tensor in tensors.values()):
-        what = f"holds {len(tensors['targets'])} rows, {files.COVERAGE} says {coverage.kept}"
+    if any(len(tensor) != kept for tensor in tensors.values()):
+        what = f"holds {len(tensors['targets'])} rows, {files.COVERAGE} says {kept}"
         raise files.damaged(path, what, "prepare")
     return tensors
 
 
 def _cover(name: str, pool: _Pool, rows: Rows) -> Coverage:
-    """Coverage of a hospital that the partition made up."""
-    targets = pool.targets.numpy()[rows]
+    """Coverage of a hospital that the partition made up.
+
+    What was set aside before it was there belongs to no hospital, and becomes a note.
+    """
+    targets, before = pool.targets.numpy()[rows], [*pool.coverage.values()]
+    notes = (*coverage.notes(before), *coverage.set_aside(before))
     if isinstance(pool.schema, TableSchema):
-        return cover(name, pool.features.numpy()[rows], targets, pool.schema)
+        found = cover(name, pool.features.numpy()[rows], targets, pool.schema)
+        return found.model_copy(update={"notes": notes})
     classes = objective_of(pool.schema).tally(targets)
-    return Coverage(hospital=name, rows=len(rows), kept=len(rows), classes=classes)
+    return Coverage(hospital=name, rows=len(rows), kept=len(rows), classes=classes, notes=notes)
 
 
-def _hospital(data: DataConfig, coverage: Coverage, pool: _Pool, rows: Rows) -> dict[str, bytes]:
+def _hospital(data: DataConfig, known: Coverage, pool: _Pool, rows: Rows) -> dict[str, bytes]:
     """The files of one hospital's folder. Raises DataError if it has too few rows."""
-    enough(coverage, data.min_rows)
+    enough(known, data.min_rows)
     targets = pool.targets.numpy()[rows]
     codes = split(
-        coverage.hospital,
+        known.hospital,
         objective_of(pool.schema).strata(targets),
         data.test_fraction,
         data.validation_fraction,
@@ -142,5 +148,5 @@ def _hospital(data: DataConfig, coverage: Coverage, pool: _Pool, rows: Rows) -> 
     return {
         files.RECORDS: safetensors.numpy.save(tensors),
         files.SCHEMA: files.json_bytes(pool.schema),
-        files.COVERAGE: files.json_bytes(coverage),
+        files.COVERAGE: files.json_bytes(known),
     }

@@ -71,7 +71,7 @@ def _prepare_table(
     cells = check(record.frame, record.schema)
     found = []
     for name, at in groups.items():
-        good = settle(name, cells, at, record.schema, least)
+        good = settle(name, cells, at, record.schema, least, record.notes)
         frame = good.frame
         if record.split is not None:
             frame = frame.assign(**{SPLIT: record.split.loc[frame.index]})

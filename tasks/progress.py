@@ -5,6 +5,7 @@ Prefect's page gets a progress artifact, updated at a bounded rate: each update 
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -15,6 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from federated.metrics import Metrics, Reading
+from federated.schema import Coverage
+from tasks.coverage import notes, set_aside
+from tasks.environment import hushed
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 
@@ -75,6 +79,16 @@ class TrainingProgress:
         if self._artifact and (last or now - self._updated >= _SECONDS_BETWEEN_UPDATES):
             self._updated = now
             update_progress_artifact(self._artifact, progress=100.0 * number / self._rounds)
+
+
+def say(found: Sequence[Coverage]) -> None:
+    """Tell what became of the raw rows: on the flow run's log, and where logs are hushed on
+    standard error. Control characters, which a file's column names may hold, are left out."""
+    for line in (*notes(found), *set_aside(found)):
+        text = "".join(letter for letter in line if letter.isprintable())
+        get_run_logger().info("%s", text)
+        if hushed():
+            print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 def _bar() -> Progress:

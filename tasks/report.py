@@ -16,6 +16,7 @@ from federated.results import ALL, Curves, Results, RoundRow
 from federated.schema import Coverage
 from tasks import plots
 from tasks.comparison import MISSING, best, comparison, number, robustness_cost, table
+from tasks.coverage import notes
 from tasks.files import write_atomic
 from tasks.page import environment
 from tasks.report_files import (
@@ -71,6 +72,7 @@ def _context(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> 
         "run": results.run,
         "hospitals": sorted(results.hospitals),
         "coverage": [curves.coverage[name] for name in sorted(curves.coverage)],
+        "notes": notes([curves.coverage[name] for name in sorted(curves.coverage)]),
         "total": _total([*curves.coverage.values()]),
         "tiles": _tiles(results),
         "rows": comparison(results),

@@ -91,13 +91,15 @@ def prepare(params: Params = PARAMS, overrides: Set = None) -> None:
     """Turn raw data into a canonical table with a declared schema."""
     from federated.config import load
     from tasks import preparation
-    from tasks.coverage import coverage_table
+    from tasks.coverage import coverage_table, notes
     from tasks.workspace import workspace
 
     config = load(params, overrides or [])
     place = workspace(Path.cwd(), config)
     found = preparation.prepare(config.data, place.project, place.prepared)
     _print(coverage_table(found))
+    for note in notes(found):
+        typer.echo(f"note: {note}")
 
 
 @app.command()
