@@ -7,6 +7,7 @@ from pathlib import Path
 
 from federated.errors import CorruptDataError
 from tasks import registry, tracking
+from tasks.code_tags import code_tags
 from tasks.export import Scoring
 from tasks.hospital_curves import CURVES_FILE, write_curves
 from tasks.job import Job
@@ -16,7 +17,6 @@ from tasks.outbox import silent
 from tasks.quantiles import worst
 from tasks.retention import copied_at_once, copied_at_the_end
 from tasks.round_record import RoundRecord
-from tasks.versions import git_commit
 
 
 class Mirror:
@@ -60,6 +60,10 @@ class Mirror:
         registered = self._job.config.registered_model
         return registry.log_model(self.tracked, program, record, registered, text)
 
+    def has(self, model_uri: str) -> bool:
+        """Is this the run's model, and still there? Not so where the run was made anew."""
+        return registry.logged(self.tracked) == model_uri
+
     def close(self, status: str) -> None:
         """Mark the run FINISHED, FAILED or KILLED."""
         tracking.close_run(self.tracked, status)
@@ -96,7 +100,6 @@ def warm(uri: str) -> None:
 
 def _open(job: Job, journal: Journal) -> tracking.TrackedRun:
     config = job.config
-    commit = git_commit(job.place.project)
     return tracking.open_run(
         uri=job.tracking_uri,
         project=job.place.project,
@@ -105,7 +108,6 @@ def _open(job: Job, journal: Journal) -> tracking.TrackedRun:
         journal=journal.name,
         hospitals=job.data,
         parameters=flat(config),
-        tags={"wardround.fingerprint": job.fingerprint}
-        | ({"mlflow.source.git.commit": commit} if commit else {}),
+        tags={"wardround.fingerprint": job.fingerprint} | code_tags(config, job.place.project),
         hospital_runs=config.run.hospital_runs,
     )

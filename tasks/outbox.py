@@ -5,7 +5,8 @@ copies several in one go when it is behind, and notes `mirrored` afterwards; wha
 is copied again, and counts once (`tasks/tracking.py`). Nothing but round numbers is held here.
 
 When MLflow does not answer, the copy is tried again at growing intervals while training goes on.
-Only a run that MLflow never knew at all is not begun.
+Only a run that MLflow never knew at all is not begun. After a fault the run is looked for again:
+where it was deleted meanwhile it is restored, or made anew and copied from round 0.
 """
 
 import logging
@@ -39,14 +40,14 @@ def silent(what: str, journal: Path, error: Exception | None) -> WardroundError:
 class Outbox:
     """Copies the rounds of a journal.
 
-    open_run: begins the run in MLflow, or finds it. copy: copies rounds, whether or not they were
-    copied before. Both are called in the outbox's thread only.
+    open_run: begins the run in MLflow, or finds it; returns the ids of its runs. copy: copies
+    rounds, whether or not they were copied before. Both are called in the outbox's thread only.
     """
 
     def __init__(
         self,
         journal: Journal,
-        open_run: Callable[[], None],
+        open_run: Callable[[], Sequence[str]],
         copy: Callable[[Sequence[RoundRecord]], None],
     ) -> None:
         self._journal, self._open_run, self._copy = journal, open_run, copy
@@ -124,9 +125,7 @@ class Outbox:
     def _step(self) -> None:
         """Begin the run in MLflow, or copy what is next."""
         if not self._open:
-            self._open_run()
-            if not self._known:
-                self._journal.note(_OPENED, True)
+            self._begin(list(self._open_run()))
             with self._changed:
                 self._open = self._known = True
             return
@@ -137,6 +136,16 @@ class Outbox:
         self._journal.note(_MIRRORED, records[-1].round)
         with self._changed:
             self._mirrored = records[-1].round
+
+    def _begin(self, runs: list[str]) -> None:
+        """Note where rounds are copied to. Other runs than before have none of them yet."""
+        if self._journal.fact(_OPENED) == runs:
+            return
+        if self._mirrored >= 0:
+            self._journal.note(_MIRRORED, -1)
+            with self._changed:
+                self._mirrored = -1
+        self._journal.note(_OPENED, runs)
 
     def _succeeded(self, took: float) -> None:
         """Say so, and leave some time for further rounds unless somebody waits."""
@@ -154,7 +163,7 @@ class Outbox:
         with self._changed:
             if self._error is None and self._known and not self._ended:
                 _log.warning("MLflow does not answer; rounds are copied later (%s)", error)
-            self._error = error
+            self._error, self._open = error, False
             self._changed.notify_all()
             if not self._known:
                 return True

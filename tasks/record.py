@@ -75,7 +75,8 @@ class Recorder:
         with mirror.answering():
             mirror.complete(rounds)
             mirror.log_results(_baselines(found), rounds[-1], folder)
-            if self._journal.fact("model") is None:
+            model = self._journal.fact("model")
+            if model is None or not mirror.has(model):
                 program = self._program(self._journal.standing(kept(self._job.config.run, rounds)))
                 self._journal.note("model", mirror.log_model(program, description(found)))
 
@@ -108,10 +109,11 @@ class Recorder:
         assert self._mirror is not None, "an outbox that is drained has begun the run"
         return self._mirror
 
-    def _open(self) -> None:
+    def _open(self) -> list[str]:
         from tasks.mirror import Mirror  # brings mlflow: seconds that training need not wait for
 
         self._mirror = Mirror(self._job, self._journal)
+        return self._mirror.tracked.ids
 
     def _copy(self, records: Sequence[RoundRecord]) -> None:
         assert self._mirror is not None, "the outbox begins the run first"

@@ -43,7 +43,7 @@ def log_model(
     """
     mlflow.set_tracking_uri(tracked.uri)
     client = tracked.client
-    model_uri = _logged_before(tracked) or _log_scoring(tracked, scoring, record)
+    model_uri = logged(tracked) or _log_scoring(tracked, scoring, record)
     if registered is None:
         return model_uri
     mine = f"run_id = '{tracked.parent}'"
@@ -71,7 +71,7 @@ def _register(tracked: TrackedRun, model_id: str, name: str) -> str:
     return str(made.version)
 
 
-def _logged_before(tracked: TrackedRun) -> str | None:
+def logged(tracked: TrackedRun) -> str | None:
     """The model that this run logged before it was killed; one cut off half-way is FAILED."""
     experiment = tracked.client.get_run(tracked.parent).info.experiment_id
     mine = f"source_run_id = '{tracked.parent}'"

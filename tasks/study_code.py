@@ -20,13 +20,23 @@ _NO_NUMBERS = {"catalogue", "contrast", "significance", "study"}  # they read, t
 
 def code_digest(config: Config) -> str:
     """SHA-256 over name and content of every module behind the run's numbers."""
-    pending, found = [*_shared(), *_chosen(config)], dict[str, str]()
+    return digest_json(_digests([*_shared(), *plug_ins(config)]))
+
+
+def used(config: Config) -> dict[str, str]:
+    """The plug-ins that the run names, with what they import: module → SHA-256 of its file."""
+    return _digests(plug_ins(config))
+
+
+def _digests(modules: Iterable[str]) -> dict[str, str]:
+    """Of these modules and of all that they import of ours."""
+    pending, found = list(modules), dict[str, str]()
     while pending:
         name = pending.pop()
         if name not in found:
             found[name], imported = _module(name)
             pending += imported
-    return digest_json(found)
+    return found
 
 
 def _shared() -> list[str]:
@@ -34,7 +44,7 @@ def _shared() -> list[str]:
     return [f"federated.{n}" for n in names if n not in _NO_NUMBERS and n not in PACKAGES]
 
 
-def _chosen(config: Config) -> list[str]:
+def plug_ins(config: Config) -> list[str]:
     """Modules of the plug-ins that the configuration names."""
     made = [
         config.data.reader,

@@ -7,6 +7,7 @@ and the timestamp comes from the journal, so copying a round again after a crash
 """
 
 import json
+import logging
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,20 +18,31 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+    ViewType,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from federated.metrics import Summary, summary
-from federated.weights import digest_json
 from tasks.quantiles import defined, quantiles
 from tasks.round_record import RoundRecord
 
 JOURNAL_TAG = "wardround.journal"
 _METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1000, 100  # MLflow's limits of one call
+_INPUTS_AT_ONCE = 500  # SQLite's variables in one statement are bounded
 FAULTS = (MlflowException, OSError)
 """What a silent or refusing MLflow raises."""
 _T = TypeVar("_T")
+_logger = logging.getLogger(__name__)
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # which page MLflow opens
 
 
@@ -45,6 +57,11 @@ class TrackedRun:
     parent: str
     hospitals: dict[str, str]
     artifacts: Path | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """Of all its runs."""
+        return [self.parent, *self.hospitals.values()]
 
     @property
     def client(self) -> MlflowClient:
@@ -65,13 +82,14 @@ def open_run(
 ) -> TrackedRun:
     """The run of this journal: found by its tag if it was begun before, else created.
 
+    What was deleted in MLflow meanwhile is restored, and said; what is gone for good is made anew.
     MLflow adds its own tags: who runs it, from which script.
     hospitals: name → md5 of its records, logged as the run's input data sets. hospital_runs: with
-    more of them they have no nested runs, and their data are logged as one data set.
+    more of them they have no nested runs.
     """
     client = MlflowClient(uri)
     experiment_id = _experiment(client, experiment, uri, project)
-    known = {r.data.tags[JOURNAL_TAG]: r for r in _runs_of(client, experiment_id, journal)}
+    known = _known(client, experiment_id, journal)
     parent = known.get(journal) or client.create_run(
         experiment_id, run_name=name, tags=resolve_tags({**tags, JOURNAL_TAG: journal})
     )
@@ -84,12 +102,14 @@ def open_run(
             run_name=hospital,
             tags={
                 JOURNAL_TAG: tag,
-                "mlflow.parentRunId": parent.info.run_id,
+                MLFLOW_PARENT_RUN_ID: parent.info.run_id,
                 "wardround.hospital": hospital,
                 "wardround.data": md5,
             },
         )
         children[hospital] = child.info.run_id
+        if child.data.tags[MLFLOW_PARENT_RUN_ID] != parent.info.run_id:
+            client.set_tag(child.info.run_id, MLFLOW_PARENT_RUN_ID, parent.info.run_id)
     folder = _local_folder(parent)
     tracked = TrackedRun(uri, parent.info.run_id, children, folder)
     for run in known.values():
@@ -238,15 +258,26 @@ def _spread(found: Summary) -> dict[str, float]:
 def _experiment(client: MlflowClient, name: str, uri: str, project: Path) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            client.restore_experiment(found.experiment_id)
+            _logger.warning("MLflow's experiment %r was deleted: it is restored", name)
         return str(found.experiment_id)
     local = uri.startswith("sqlite:")
     artifacts = (project / "mlruns" / "artifacts").resolve().as_uri() if local else None
     return str(client.create_experiment(name, artifact_location=artifacts, tags=_KIND))
 
 
-def _runs_of(client: MlflowClient, experiment_id: str, journal: str) -> list[Run]:
+def _known(client: MlflowClient, experiment_id: str, journal: str) -> dict[str, Run]:
+    """Journal's tag → its run. One that was deleted is restored unless another took its place."""
     query = f"tags.`{JOURNAL_TAG}` LIKE '{journal}%'"
-    return list(client.search_runs([experiment_id], query, max_results=50_000))
+    runs = list(client.search_runs([experiment_id], query, ViewType.ALL, max_results=50_000))
+    runs.sort(key=lambda run: run.info.lifecycle_stage == LifecycleStage.ACTIVE)
+    found = {str(run.data.tags[JOURNAL_TAG]): run for run in runs}
+    for run in found.values():
+        if run.info.lifecycle_stage == LifecycleStage.DELETED:
+            client.restore_run(run.info.run_id)
+            _logger.warning("MLflow's run %r was deleted: it is restored", run.info.run_name)
+    return found
 
 
 def _describe(
@@ -256,19 +287,15 @@ def _describe(
     params = [Param(k, str(v)) for k, v in parameters.items()]
     for some in _some(params, _PARAMS_AT_ONCE):
         tracked.client.log_batch(tracked.parent, params=some)
-    if hospitals and not tracked.hospitals:
-        name = f"{len(hospitals)} hospitals"
-        tracked.client.log_inputs(
-            tracked.parent, [_input(name, digest_json(dict(hospitals)), "sha256")]
-        )
-        return
-    for hospital, md5 in hospitals.items():
-        tracked.client.log_inputs(tracked.hospitals[hospital], [_input(hospital, md5)])
-    tracked.client.log_inputs(tracked.parent, [_input(h, md5) for h, md5 in hospitals.items()])
+    inputs = {hospital: _input(hospital, md5) for hospital, md5 in hospitals.items()}
+    for hospital, run_id in tracked.hospitals.items():
+        tracked.client.log_inputs(run_id, [inputs[hospital]])
+    for several in _some(list(inputs.values()), _INPUTS_AT_ONCE):
+        tracked.client.log_inputs(tracked.parent, list(several))
 
 
-def _input(name: str, digest: str, kind: str = "md5") -> DatasetInput:
+def _input(name: str, md5: str) -> DatasetInput:
     """Name and hash only: no schema profile, no sample, no row."""
-    source = json.dumps({"hospital": name, kind: digest})
-    data = Dataset(name=name, digest=digest[:32], source_type="dvc", source=source)
+    source = json.dumps({"hospital": name, "md5": md5})
+    data = Dataset(name=name, digest=md5, source_type="dvc", source=source)
     return DatasetInput(data, [InputTag("mlflow.data.context", "training")])

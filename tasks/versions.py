@@ -6,6 +6,7 @@ and held against the lock.
 
 import hashlib
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -54,6 +55,22 @@ def git_commit(project: Path) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return head + ("+changes" if changed else "")
+
+
+def uncommitted(files: Sequence[str], root: Path) -> list[str]:
+    """Which of these files no commit of `root` has as they are: changed, or not tracked at all.
+
+    Empty where git does not keep the code in `root`, as after an installation from a package.
+    """
+    inside = [file for file in files if Path(file).is_relative_to(root)]
+    try:
+        if not _git(root, "ls-files", "federated/__init__.py"):
+            return []
+        asked = ("status", "--porcelain", "--untracked-files=all", "--ignored", "--", *inside)
+        changed = [line.split(maxsplit=1)[1] for line in _git(root, *asked).splitlines()]
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return [*changed, *(file for file in files if file not in inside)]
 
 
 def _git(project: Path, *arguments: str) -> str:

@@ -209,6 +209,9 @@ def test_more_hospitals_than_runs_are_one_file_and_quantiles(
     parents, nested = runs(project)
     (parent,) = parents
     assert nested == []
+    linked = {d.dataset.name for d in parent.inputs.dataset_inputs}
+    assert linked == {"hospital-1", "hospital-2", "hospital-3"}
+    assert json.loads(parent.data.tags["wardround.plug_ins"]).keys() >= {"models.logistic"}
     (path,) = (project / "mlruns").rglob("hospitals.parquet")
     table = pd.read_parquet(path)
     hospitals = [f"hospital-{i}" for i in (1, 2, 3)]

@@ -1,6 +1,7 @@
 """The way to a real MLflow server that goes away and comes back."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,16 @@ class Run:
         self.copied: list[int] = []
         self.outbox = Outbox(self.journal, self._open, self._copy)
 
-    def _open(self) -> None:
+    def _open(self) -> list[str]:
         data = {"a": "0" * 32, "b": "1" * 32}
         name = self.journal.name
         self.tracked = tracking.open_run(self._uri, self._folder, "test", "run", name, data, {}, {})
+        return self.tracked.ids
+
+    def again(self) -> None:
+        """As the same command does after this one has ended."""
+        self.outbox.end()
+        self.outbox = Outbox(self.journal, self._open, self._copy)
 
     def _copy(self, records: list[RoundRecord]) -> None:
         tracking.log_rounds(self.tracked, records)
@@ -130,3 +137,94 @@ def test_a_rounds_weights_are_the_journals_own_file(
     found = run.tracked.client.list_artifacts(run.tracked.parent, "rounds/000")
     assert [a.path for a in found] == ["rounds/000/weights.safetensors"]
     run.close()
+
+
+@pytest.fixture
+def local(tmp_path: Path, migrated_database: Path) -> Iterator[Run]:
+    """A run of four rounds whose MLflow is a file of this machine."""
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(migrated_database.read_bytes())
+    run = Run(tmp_path, f"sqlite:///{database}")
+    for number in range(4):
+        run.record(number)
+    run.outbox.drain(60)
+    yield run
+    run.close()
+
+
+def is_whole(run: Run, rounds: int) -> None:
+    """Parent and nested runs are there, belong together and have every round's metrics."""
+    client = run.tracked.client
+    parent, *nested = (client.get_run(run_id) for run_id in run.tracked.ids)
+    assert {one.info.lifecycle_stage for one in (parent, *nested)} == {"active"}
+    assert {one.data.tags["mlflow.parentRunId"] for one in nested} == {parent.info.run_id}
+    assert sorted(d.dataset.name for d in parent.inputs.dataset_inputs) == ["a", "b"]
+    for one in (parent, *nested):
+        key = "global/loss" if one is parent else "loss"
+        found = client.get_metric_history(one.info.run_id, key)
+        assert [metric.step for metric in found] == list(range(rounds))
+
+
+def test_a_deleted_run_is_restored_by_the_same_command(
+    local: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    for run_id in local.tracked.ids[:2]:
+        local.tracked.client.delete_run(run_id)
+    before = local.tracked.ids
+    local.again()
+    local.record(4)
+    local.outbox.drain(60)
+    assert local.tracked.ids == before
+    assert local.copied == [0, 1, 2, 3, 4]
+    is_whole(local, 5)
+    assert "MLflow's run 'run' was deleted: it is restored" in caplog.text
+
+
+def test_a_run_that_is_deleted_while_it_goes_on_is_restored(local: Run) -> None:
+    local.tracked.client.delete_run(local.tracked.parent)
+    local.record(4)
+    local.outbox.drain(60)
+    is_whole(local, 5)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["parent", "nested"])
+def test_a_run_that_is_gone_for_good_is_made_anew_with_every_round(local: Run, which: int) -> None:
+    before = local.tracked.ids
+    store = local.tracked.client._tracking_client.store
+    local.tracked.client.delete_run(before[which])
+    store._hard_delete_run(before[which])  # what `mlflow gc` does
+    local.again()
+    local.record(4)
+    local.outbox.drain(60)
+    changed = [new != old for new, old in zip(local.tracked.ids, before, strict=True)]
+    assert changed == [i == which for i in range(3)]
+    is_whole(local, 5)
+    local.again()
+    local.outbox.drain(60)
+    assert local.copied == [0, 1, 2, 3, 0, 1, 2, 3, 4]
+
+
+def test_a_deleted_experiment_is_restored(local: Run) -> None:
+    client = local.tracked.client
+    client.delete_experiment(client.get_run(local.tracked.parent).info.experiment_id)
+    local.again()
+    local.record(4)
+    local.outbox.drain(60)
+    is_whole(local, 5)
+
+
+def test_every_hospitals_data_are_linked_to_the_run_however_many(
+    tmp_path: Path, migrated_database: Path
+) -> None:
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(migrated_database.read_bytes())
+    data = {f"h{number}": f"{number:032x}" for number in range(600)}
+    for _ in range(2):
+        tracked = tracking.open_run(
+            f"sqlite:///{database}", tmp_path, "test", "run", "journal", data, {}, {}
+        )
+    assert tracked.hospitals == {}
+    inputs = tracked.client.get_run(tracked.parent).inputs.dataset_inputs
+    assert {one.dataset.name: one.dataset.digest for one in inputs} == data
+    assert len(inputs) == len(data)
+    assert {tag.value for one in inputs for tag in one.tags} == {"training"}
