@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from federated import cell_rules
 from federated.errors import DataError
 from federated.objectives import objective_of
 from federated.schema import Column, TableSchema
@@ -50,6 +51,7 @@ def check(frame: pd.DataFrame, schema: TableSchema) -> Cells:
     for column in schema.targets:
         if column.name not in frame:
             raise DataError(f"there is no target column {column.name!r}; name it in data.source")
+    frame = _known(frame, schema)
     broken: dict[int, dict[str, str]] = {}
     absent: dict[str, str] = {}
     try:
@@ -73,6 +75,12 @@ def check(frame: pd.DataFrame, schema: TableSchema) -> Cells:
     )
 
 
+def _known(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
+    """The frame with what stands for a missing cell of a declared column made missing."""
+    columns = [c for c in (*schema.columns, *schema.targets) if c.name in frame]
+    return frame.assign(**{c.name: cell_rules.known(frame[c.name], c) for c in columns})
+
+
 def _absent(cases: pd.DataFrame) -> dict[str, str]:
     """Columns that the file lacks, and those that the schema lacks."""
     why = {
@@ -84,20 +92,11 @@ def _absent(cases: pd.DataFrame) -> dict[str, str]:
     return {str(column): why[str(check)] for column, check in pairs}
 
 
-def numbers(cells: Series, column: Column) -> Series:
-    """Cells as float64; NaN where a cell is missing, is no finite number or no known label."""
-    if column.labels:
-        codes = dict(zip(column.labels, column.codes, strict=True))
-        return cells.astype("str").map(codes).astype("float64")
-    values = pd.to_numeric(cells, errors="coerce").astype("float64")
-    return values.where(np.isfinite(values))
-
-
 def _values(frame: pd.DataFrame, columns: Sequence[Column]) -> NDArray[np.float64]:
     values = np.full((len(frame), len(columns)), np.nan)
     for i, column in enumerate(columns):
         if column.name in frame:
-            values[:, i] = numbers(frame[column.name], column)
+            values[:, i] = cell_rules.numbers(frame[column.name], column)
     return values
 
 
@@ -115,33 +114,4 @@ def _checks(column: Column) -> list[pandera.Check]:
     """A column's rules, each named as it is counted in the coverage table."""
     import pandera.pandas as pandera
 
-    codes = column.labels or tuple(f"{code:g}" for code in column.codes)
-    named = [(_is_number, f"not one of {', '.join(codes)}" if column.labels else "not a number")]
-    if codes and not column.labels:
-        named.append((_is_code, f"not one of {', '.join(codes)}"))
-    if column.low is not None or column.high is not None:
-        named.append((_in_range, f"outside {_bounds(column)}"))
-    return [pandera.Check(partial(rule, column=column), error=name) for rule, name in named]
-
-
-def _bounds(column: Column) -> str:
-    """The declared range in words, such as `0 to 300 mm Hg`."""
-    low = "-∞" if column.low is None else f"{column.low:g}"
-    high = "∞" if column.high is None else f"{column.high:g}"
-    return f"{low} to {high} {column.unit}".rstrip()
-
-
-def _is_number(cells: Series, column: Column) -> Series:
-    return cells.isna() | numbers(cells, column).notna()
-
-
-def _is_code(cells: Series, column: Column) -> Series:
-    values = numbers(cells, column)
-    return values.isna() | values.isin(column.codes)
-
-
-def _in_range(cells: Series, column: Column) -> Series:
-    values = numbers(cells, column)
-    low = -np.inf if column.low is None else column.low
-    high = np.inf if column.high is None else column.high
-    return values.isna() | values.between(low, high)
+    return [pandera.Check(rule, error=words) for words, rule in cell_rules.rules(column)]

@@ -30,6 +30,7 @@ class Column(Record):
 
     codes: the allowed values of a categorical or binary column (binary: 0 and 1).
     labels: the texts that stand for the codes in the raw file, in their order, if it has texts.
+    missing: further cells that stand for a missing one in this column, such as `-9`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Column(Record):
     high: float | None = None
     codes: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     description: str = ""
 
     @property

@@ -168,7 +168,7 @@ def test_a_removed_journal_begins_a_run_of_its_own_in_mlflow(
     """The new journal lies where the removed one lay; their rounds are not mixed."""
     project = small_job.fresh("removed")
     with small_job.lane() as lane:
-        kill(lane, project, at="before commit of facts alone/hospital-1")
+        kill(lane, project, at="after commit of facts mirrored 3")
         shutil.rmtree(project / "mlruns" / "journals")
         assert not kill(lane, project)
     found = aftermath(project)
