@@ -47,10 +47,12 @@ def quarantine_bytes(quarantine: Collection[tuple[int, str]]) -> bytes:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` one by one, each whole or not at all, and remove what else lies there.
+    """Write `files` one by one, each whole or not at all, and remove what else lies there; the
+    last of them is emptied first, so that it stands for the whole.
 
     Hidden files stay (DVC keeps a .gitignore), but for temporary ones that a kill left behind.
     """
+    write_atomic(folder / list(files)[-1], b"")
     for name, data in files.items():
         write_atomic(folder / name, data)
     temporary = tuple(f".{name}." for name in files)
@@ -65,16 +67,19 @@ def write_folders(out: Path, contents: dict[str, dict[str, bytes]], *, whole: bo
     for name, parts in contents.items():
         write_folder(out / name, parts)
     if whole:
-        _remove_stale(out, contents)
+        remove_stale(out, contents)
 
 
-def _remove_stale(parent: Path, names: Collection[str]) -> None:
-    """Remove hospitals' folders (those with a coverage.json) that are not in `names`."""
-    if not parent.is_dir():
-        return
-    for folder in parent.iterdir():
-        if folder.name not in names and (folder / COVERAGE).is_file():
-            shutil.rmtree(folder)
+def remove_stale(parent: Path, names: Collection[str]) -> None:
+    """Remove the folders of hospitals that are not in `names`."""
+    for name in folders_in(parent):
+        if name not in names:
+            shutil.rmtree(parent / name)
+
+
+def folders_in(parent: Path) -> list[str]:
+    """Names of the hospitals' folders below it, in order."""
+    return sorted(path.parent.name for path in parent.glob(f"*/{COVERAGE}"))
 
 
 def read_table(folder: Path, schema: TableSchema) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """A job: everything a federation needs, loaded and checked before the first round."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from federated.schema import Coverage, ImageSchema, TableSchema
 from federated.site import CPU, LocalSite, Site
 from tasks.lineage import fingerprint, tracking_uri
 from tasks.preparation import load_hospital
+from tasks.progress import tell
 from tasks.versions import locked, verified
 from tasks.workspace import Workspace, ensure_data, workspace
 
@@ -93,13 +94,13 @@ class Job:
 
 
 def load_job(config: Config, project: Path) -> Job:
-    """Make the data if they are missing, verify and load them, and build the network.
+    """Make the data if they are not made from what is there now, verify and load them, and build
+    the network.
 
     Raises DataError or ConfigError, naming file or hospital.
     """
     place = workspace(project, config)
-    ensure_data(place, config)
-    raw, data = _load_hospitals(place, config)
+    raw, data = _load_hospitals(place, ensure_data(place, config, tell))
     schema = _common_schema(raw)
     preprocess, encoded = to_data(list(raw.values()), config.data)
     inputs = input_shape(schema, config.data.missing_indicators)
@@ -127,16 +128,14 @@ def cores() -> int:
 
 
 def _load_hospitals(
-    place: Workspace, config: Config
+    place: Workspace, names: Sequence[str]
 ) -> tuple[dict[str, RawHospital], dict[str, str]]:
     lock = locked(place.project)
     raw, data = {}, {}
-    for folder in sorted(p for p in place.hospitals.iterdir() if p.is_dir()):
+    for folder in (place.hospitals / name for name in names):
         one = load_hospital(folder)
         data[one.name] = verified(folder / "records.safetensors", place.project, lock)
         raw[one.name] = one
-    if not raw:
-        raise DataError(f"{place.hospitals}: no hospital's folder; run `wardround partition`")
     return raw, data
 
 

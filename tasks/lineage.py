@@ -7,6 +7,7 @@ from typing import Any
 
 from federated.config import Config
 from federated.weights import digest_json
+from tasks.lasting import lasting
 
 _NO_EFFECT_ON_WEIGHTS = {
     *("parallel", "name", "tracking_uri", "registered_model", "experiment"),
@@ -16,7 +17,7 @@ _NO_EFFECT_ON_WEIGHTS = {
 
 def tracking_uri(configured: str | None, project: Path) -> str:
     """The configured MLflow server, or the project's own SQLite file."""
-    return configured or f"sqlite:///{(project / 'mlruns' / 'mlflow.db').resolve()}"
+    return configured or f"sqlite:///{(lasting(project) / 'mlruns' / 'mlflow.db').resolve()}"
 
 
 def config_digest(config: Config, computed: Mapping[str, Any]) -> str:
@@ -43,14 +44,15 @@ def flat(config: Config) -> dict[str, Any]:
     values["algorithm"] = {"name": rules.name} | {
         kind: {"name": name} | vars(getattr(rules, kind)) for kind, name in rules.names.items()
     }
-    return dict(_walk(values))
+    return dotted(values)
 
 
-def _walk(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as one: `section.key` → value; an empty section is a value itself."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict) and value:
-            found += _walk(value, f"{prefix}{key}.")
+            found |= dotted(value, f"{prefix}{key}.")
         else:
-            found.append((f"{prefix}{key}", value))
+            found[f"{prefix}{key}"] = value
     return found

@@ -20,6 +20,7 @@ from federated.validation import cover, enough
 from tasks import coverage
 from tasks import hospital_files as files
 from tasks.groups import ALL
+from tasks.made_from import MADE_FROM, of_partition
 
 Rows = NDArray[np.int64]
 Schema = TableSchema | ImageSchema
@@ -58,6 +59,7 @@ def partition(
     drawn = generator("partition", data.seed)
     strata = objective_of(pool.schema).strata(pool.targets.numpy())
     cut = data.partitioner.assign(strata, named, drawn)
+    made_from = of_partition(data, prepared, sorted(cut), present)
     if hospital is not None:
         _require_name(hospital, sorted(cut))
         cut = {hospital: cut[hospital]}
@@ -65,13 +67,14 @@ def partition(
     for name, rows in sorted(cut.items()):
         known = pool.coverage[name] if natural else _cover(name, pool, rows)
         contents[name] = _hospital(data, known, pool, rows)
+        contents[name][MADE_FROM] = files.json_bytes(made_from[name])
     files.write_folders(out, contents, whole=hospital is None)
     return list(contents)
 
 
 def _prepared_groups(prepared: Path) -> list[str]:
     """Names of the folders that `prepare` wrote."""
-    names = sorted(path.parent.name for path in prepared.glob(f"*/{files.COVERAGE}"))
+    names = files.folders_in(prepared)
     if not names:
         raise DataError(f"{prepared}: no prepared records; run `wardround prepare` first")
     return names

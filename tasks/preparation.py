@@ -22,6 +22,7 @@ from tasks import hospital_files as files
 from tasks.files import write_atomic
 from tasks.groups import ALL, check_listed, folders
 from tasks.hospital_files import load_hospital
+from tasks.made_from import MADE_FROM, of_prepare
 from tasks.partitioning import partition
 
 __all__ = ["load_hospital", "partition", "prepare"]
@@ -34,6 +35,7 @@ def prepare(data: DataConfig, project: Path, out: Path) -> list[Coverage]:
 
     Nothing is written unless every group passes. Raises DataError naming file and hospital.
     """
+    made_from = of_prepare(data, project)  # before reading: a file that changes meanwhile is stale
     record = data.reader.read(project)
     natural = data.partition["name"] == "natural"
     groups = _groups(record)
@@ -47,9 +49,11 @@ def prepare(data: DataConfig, project: Path, out: Path) -> list[Coverage]:
         if isinstance(record, Images)
         else _prepare_table(record, groups, least)
     )
+    write_atomic(out / MADE_FROM, b"")
     write_atomic(out / files.SCHEMA, files.json_bytes(record.schema))
     contents = {coverage.hospital: parts for coverage, parts in written}
     files.write_folders(out, contents, whole=True)
+    write_atomic(out / MADE_FROM, files.json_bytes(made_from))
     return [coverage for coverage, _ in written]
 
 

@@ -6,11 +6,13 @@ Prefect's page gets a progress artifact, updated at a bounded rate: each update 
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -82,13 +84,19 @@ class TrainingProgress:
 
 
 def say(found: Sequence[Coverage]) -> None:
-    """Tell what became of the raw rows: on the flow run's log, and where logs are hushed on
-    standard error. Control characters, which a file's column names may hold, are left out."""
+    """Tell what became of the raw rows."""
     for line in (*notes(found), *set_aside(found)):
-        text = "".join(letter for letter in line if letter.isprintable())
+        tell(line)
+
+
+def tell(line: str) -> None:
+    """Tell a person: on the flow run's log, if there is one, and where logs are hushed on standard
+    error. Control characters, which a file's column names may hold, are left out."""
+    text = "".join(letter for letter in line if letter.isprintable())
+    with suppress(MissingContextError):
         get_run_logger().info("%s", text)
-        if hushed():
-            print(f"note: {text}", file=sys.stderr, flush=True)
+    if hushed():
+        print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 def _bar() -> Progress:

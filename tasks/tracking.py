@@ -33,6 +33,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from federated.metrics import Summary, summary
+from tasks.lasting import lasting
 from tasks.quantiles import defined, quantiles
 from tasks.round_record import RoundRecord
 
@@ -263,7 +264,7 @@ def _experiment(client: MlflowClient, name: str, uri: str, project: Path) -> str
             _logger.warning("MLflow's experiment %r was deleted: it is restored", name)
         return str(found.experiment_id)
     local = uri.startswith("sqlite:")
-    artifacts = (project / "mlruns" / "artifacts").resolve().as_uri() if local else None
+    artifacts = (lasting(project) / "mlruns" / "artifacts").resolve().as_uri() if local else None
     return str(client.create_experiment(name, artifact_location=artifacts, tags=_KIND))
 
 

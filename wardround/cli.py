@@ -92,11 +92,16 @@ def prepare(params: Params = PARAMS, overrides: Set = None) -> None:
     from federated.config import load
     from tasks import preparation
     from tasks.coverage import coverage_table, notes
+    from tasks.hospital_files import remove_stale
+    from tasks.pipeline import require_listed
     from tasks.workspace import workspace
 
     config = load(params, overrides or [])
     place = workspace(Path.cwd(), config)
+    require_listed(place.project, config.data)
     found = preparation.prepare(config.data, place.project, place.prepared)
+    if config.data.partition["name"] == "natural":
+        remove_stale(place.hospitals, [one.hospital for one in found])
     _print(coverage_table(found))
     for note in notes(found):
         typer.echo(f"note: {note}")

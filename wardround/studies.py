@@ -13,6 +13,7 @@ from federated.contrast import Contrast, SeedResult, contrast
 from federated.study import read_study
 from tasks.contrast_page import PAGE, write_page
 from tasks.contrast_table import contrast_table
+from tasks.lasting import lasting
 from tasks.published_table import published_table
 from tasks.study_plan import STUDIES, STUDY_FILE, Plan, plan, read_plan_of
 from tasks.study_results import finished, write_tables
@@ -28,7 +29,7 @@ def run(file: Path, project: Path, jobs: int, *, again: bool) -> tuple[Plan, lis
     Raises ConfigError, naming file and key, before anything runs.
     """
     planned = plan(read_study(file), file, project, again=again)
-    for folder in (planned.folder, project / "mlruns", project / ".prefect"):
+    for folder in (planned.folder, lasting(project) / "mlruns", project / ".prefect"):
         require_writable(folder)
     from flows.study import run_study  # brings Prefect's server, which reading needs not
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.environment import hush
+from tasks.lasting import lasting
 from tasks.temporary_server import Begun, begin
 from wardround.folders import require_writable
 
@@ -29,7 +30,7 @@ def run_training(
 
     Raises DataError before anything runs if the reports or the journal cannot be written.
     """
-    for folder in (out, Path("mlruns"), Path(".prefect")):
+    for folder in (out, lasting(Path.cwd()) / "mlruns", Path(".prefect")):
         require_writable(folder)
     from flows.federated_training import federated_training
     from tasks.server import prefect_server

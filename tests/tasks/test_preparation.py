@@ -115,8 +115,10 @@ def test_running_again_gives_the_same_bytes(tmp_path: Path) -> None:
     made = {("hospitals", "records.safetensors"), ("hospitals", "schema.json")}
     made |= {("prepared", "records.csv"), ("prepared", "quarantine.csv")}
     made |= {(stage, "coverage.json") for stage in ("hospitals", "prepared")}
+    made.add(("hospitals", "made_from.json"))
     expected = {f"{stage}/{site}/{f}" for stage, f in made for site in ("north", "south")}
-    assert set(runs[0]) == {*expected, "prepared/schema.json"}
+    assert set(runs[0]) == {*expected, "prepared/schema.json", "prepared/made_from.json"}
+    assert not any(str(tmp_path).encode() in content for content in runs[0].values())
 
 
 def test_a_changed_hospital_changes_its_own_bytes_alone(tmp_path: Path) -> None:
@@ -129,6 +131,8 @@ def test_a_changed_hospital_changes_its_own_bytes_alone(tmp_path: Path) -> None:
     assert partition(data, tmp_path / "p", tmp_path / "h", "south") == ["south"]
     after = contents(tmp_path / "p") | contents(tmp_path / "h")
     assert {name for name in after if after[name] != before[name]} == {
+        "made_from.json",
+        "south/made_from.json",
         "south/records.csv",
         "south/records.safetensors",
     }
