@@ -34,9 +34,9 @@ NO_EFFECT: Mapping[Step, frozenset[str]] = {
 same keys."""
 CODE: Mapping[Step, tuple[str, ...]] = {
     "prepare": (
-        *("federated.datasets", "federated.cells", "federated.validation", "federated.schema"),
-        *("federated.records", "federated.objectives", "tasks.preparation", "tasks.groups"),
-        "tasks.hospital_files",
+        *("federated.datasets", "federated.cells", "federated.cell_rules", "federated.validation"),
+        *("federated.schema", "federated.records", "federated.objectives"),
+        *("tasks.preparation", "tasks.groups", "tasks.hospital_files"),
     ),
     "partition": (
         *("federated.partition", "federated.split", "federated.validation", "federated.schema"),
