@@ -35,6 +35,8 @@ class Declared(Protocol):
     def labels(self) -> tuple[str, ...]: ...
     @property
     def missing(self) -> tuple[str, ...]: ...
+    @property
+    def other(self) -> float | None: ...
 
 
 def known(cells: Series, column: Declared) -> Series:
@@ -46,11 +48,19 @@ def known(cells: Series, column: Declared) -> Series:
 
 
 def numbers(cells: Series, column: Declared) -> Series:
-    """Cells as float64; NaN where one is missing, is no finite number or no known label."""
+    """Cells as float64; NaN where one is missing, is no finite number or no known label.
+
+    A text without a label has the code of `other`, where the column has one.
+    """
     cells = known(cells, column)
     if column.labels:
         codes = dict(zip(column.labels, column.codes, strict=True))
-        return cells.map(_text, na_action="ignore").map(codes).astype("float64")
+        values = cells.map(_text, na_action="ignore").map(codes).astype("float64")
+        return (
+            values
+            if column.other is None
+            else values.mask(cells.notna() & values.isna(), column.other)
+        )
     values = pd.to_numeric(cells, errors="coerce").astype("float64")
     return values.where(np.isfinite(values))
 

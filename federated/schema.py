@@ -25,12 +25,19 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+OTHER = "other"
+"""The label of what is not among a column's commonest categories."""
+
+
 class Column(Record):
     """One feature.
 
     codes: the allowed values of a categorical or binary column (binary: 0 and 1).
     labels: the texts that stand for the codes in the raw file, in their order, if it has texts.
     missing: further cells that stand for a missing one in this column, such as `-9`.
+    most: of a categorical column with more texts than are wanted, how many become inputs: the
+        commonest among training rows. The last label is then `other`, for all the rest and for
+        texts that no label stands for.
     """
 
     name: str
@@ -41,7 +48,19 @@ class Column(Record):
     codes: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    most: int | None = Field(default=None, ge=1)
     description: str = ""
+
+    @model_validator(mode="after")
+    def _other_is_the_last(self) -> Self:
+        if self.most is not None and (self.kind != "categorical" or self.labels[-1:] != (OTHER,)):
+            raise ValueError(f"{self.name}: `most` is of categories whose last label is {OTHER!r}")
+        return self
+
+    @property
+    def other(self) -> float | None:
+        """The code of all texts without a label of their own, if the column has one."""
+        return None if self.most is None else self.codes[-1]
 
     @property
     def width(self) -> int:
@@ -161,6 +180,8 @@ class Coverage(Record):
     """reason (column and rule) → rows set aside for it; a row may break several rules."""
     dropped_columns: dict[str, str] = {}
     """column set aside as a whole → why."""
+    bad_cells: dict[str, int] = {}
+    """reason (column and rule) → cells read as missing for it among the rows kept."""
     missing: dict[str, int] = {}
     """column → missing cells among the rows kept."""
     constant: tuple[str, ...] = ()

@@ -45,3 +45,12 @@ def test_one_question_it_must_be() -> None:
         TableSchema(columns=(AGE,), target="y")
     with pytest.raises(ValidationError, match="either classes or a question"):
         TableSchema(columns=(AGE,), target="y", classes=("a", "b"), question=Value())
+
+
+def test_other_is_the_last_category() -> None:
+    ward = Column(name="ward", kind="categorical", codes=(0, 1, 2), labels=("icu", "ent", "other"))
+    assert ward.other is None
+    assert ward.model_copy(update={"most": 1}).other == 2
+    for wrong in ({"labels": ("other", "icu", "ent")}, {"kind": "binary"}, {"most": 0}):
+        with pytest.raises(ValidationError, match="most"):
+            Column(**{**ward.model_dump(), "most": 1, **wrong})

@@ -156,3 +156,13 @@ def test_times_before_0_and_unknown_events_are_quarantined() -> None:
         (4, "t: missing"),
     )
     assert found.coverage.classes == {"event": 1, "censored": 1}
+
+
+def test_a_text_without_a_label_is_other_where_the_column_has_one() -> None:
+    pain = Column(
+        name="pain", kind="categorical", codes=(0, 1, 2), labels=("dull", "sharp", "other"), most=1
+    )
+    schema = SCHEMA.model_copy(update={"columns": (*SCHEMA.columns[:2], pain)})
+    found = validate("h", frame(pain=["dull", "odd", None, "other", "sharp", "dull"]), schema, 2)
+    assert found.coverage.kept == 6
+    assert found.frame["pain"].fillna(-1).tolist() == [0, 2, -1, 2, 1, 0]
