@@ -19,7 +19,7 @@ from benchmarks.cases import CASES, Case, overrides, shortened
 from benchmarks.hospitals import project
 from benchmarks.measure import ROOT, Result, answered, run
 from federated.config import load
-from federated.federation import Standing, advance, begin, order, select
+from federated.federation import Standing, advance, begin, learning, order, select
 from federated.initial import weights_of
 from federated.shares import combine
 from tasks.engine import Engine
@@ -64,7 +64,8 @@ def _advanced(job: Job, engine: Engine, pool: ThreadPoolExecutor, now: Standing)
     parts = cut(cohort, [rows_trained(job.sites[h]) for h in cohort], engine)
     shares = list(pool.map(lambda part: engine.train(part, given, now.states), parts))
     states = {hospital: own for share in shares for hospital, own in share.states.items()}
-    return advance(rules, now, states, combine(rules, shares, len(job.sites)))
+    combined = combine(rules, shares, now.weights, learning(job.sites))
+    return advance(rules, now, states, combined)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def prepared(private: PrivateKey) -> dict[str, Callable[[], object]]:
         hospital="north",
         base=base,
         key=private.public,
-        template=update_template(delta, {}),
+        template=update_template(delta, {}, {}),
         max_examples=100,
         used=frozenset(),
         norm_bound=100.0,

@@ -49,8 +49,8 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
     """Mean seconds of each part of a round."""
     from federated.checks import check_update
     from federated.config import load
-    from federated.coordinator import aggregate
-    from federated.federation import Standing
+    from federated.coordinator import aggregate, apply
+    from federated.federation import Standing, learning
     from federated.initial import weights_of
     from federated.site import shared
     from federated.types import Order
@@ -82,10 +82,11 @@ def measure_parts(overrides: Sequence[str]) -> dict[str, float]:
                 order = Order(number, weights)
                 updates = [site.train(order, {}).update for site in sites]
             with clock("check"):
-                updates = [check_update(update, shared(weights, frozenset())) for update in updates]
+                like, measured = shared(weights, frozenset()), sites[0].buffers
+                updates = [check_update(update, like, measured) for update in updates]
             with clock("aggregate"):
-                combined = aggregate(rules, updates, len(sites))
-                weights, state = rules.server.apply(weights, combined, state)
+                combined = aggregate(rules, updates, weights, learning(job.sites))
+                weights, state = apply(rules, weights, combined, state)
             with clock("evaluate"):
                 counts = {site.hospital: site.evaluate(weights, {}).test for site in sites}
             with clock("journal"):

@@ -28,19 +28,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "fedadagrad": {"server": {"name": "adagrad"}},
     "fedadam": {"server": {"name": "adam"}},
     "fedyogi": {"server": {"name": "yogi"}},
-    # Hospitals that differ
+    # Hospitals that differ. SCAFFOLD's and FedDyn's papers count hospitals alike; weighted by examples
+    # they end at the optimum of the pooled loss, as FedSGD does
     "fedprox": {"local": {"name": "proximal"}},
-    "scaffold": {
-        "local": {"name": "scaffold"},
-        "aggregation": _HOSPITALS_ALIKE,
-        "server": {"name": "scaffold"},
-    },
+    "scaffold": {"local": {"name": "scaffold"}, "server": {"name": "scaffold"}},
     "fednova": {"aggregation": {"name": "nova"}},
-    "feddyn": {
-        "local": {"name": "dyn"},
-        "aggregation": _HOSPITALS_ALIKE,
-        "server": {"name": "dyn"},
-    },
+    "feddyn": {"local": {"name": "dyn"}, "server": {"name": "dyn"}},
     "qfedavg": {"aggregation": {"name": "qfedavg"}},
     "cyclic": {"selection": {"name": "cyclic"}},
     # Parts of the model that stay at each hospital
@@ -120,6 +113,16 @@ class Algorithm:
         """
         summed = hasattr(self.aggregation, "coefficient")
         return summed and self.names["preaggregation"] == DEFAULTS["preaggregation"]
+
+    @property
+    def robust_aggregation(self) -> bool:
+        """Does its aggregation itself withstand hospitals that send anything?"""
+        return bool(getattr(self.aggregation, "robust", False))
+
+    def weight(self, examples: int) -> int:
+        """What a hospital of so many examples weighs: n_i, or 1 where hospitals count alike."""
+        by_examples = getattr(self.aggregation, "weighted_by", "hospitals") == "examples"
+        return examples if by_examples else 1
 
     @property
     def remembers(self) -> bool:

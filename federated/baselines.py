@@ -16,7 +16,7 @@ from federated.aggregation.mean import Mean
 from federated.algorithm import Algorithm
 from federated.checks import check_update
 from federated.compression.identity import Identity as Uncompressed
-from federated.coordinator import aggregate
+from federated.coordinator import aggregate, apply
 from federated.counts import Counts
 from federated.federation import simulate
 from federated.local.rep import Rep
@@ -97,9 +97,9 @@ def _train(site: LocalSite, weights: Weights, steps: int, rounds: int) -> Weight
         rate = algorithm.schedule.factor(min(number, rounds), rounds)
         order = Order(number, weights, algorithm.server.broadcast(server), rate)
         trained = site.train(order, state, steps - taken)
-        update = check_update(trained.update, shared(weights, site.own))
-        combined = aggregate(algorithm, [update], 1)
-        weights, server = algorithm.server.apply(weights, combined, server)
+        update = check_update(trained.update, shared(weights, site.own), site.buffers)
+        combined = aggregate(algorithm, [update], weights, {site.hospital: update.examples})
+        weights, server = apply(algorithm, weights, combined, server)
         state = trained.state
         taken += update.steps
     return weights

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from federated.checks import check_update
+from federated.local._descent import steps_of
 from federated.local.sgd import Sgd
 from federated.objectives.classification import Classification
 from federated.seeds import generator
@@ -99,12 +100,14 @@ class Cohort:
         loss = loss.cpu()
         updates = self._updates(order, plan, deltas, loss.tolist())
         if not all(bool(torch.isfinite(t).all()) for t in (loss, *deltas.values())):
-            updates = [check_update(u, shared(order.weights, frozenset())) for u in updates]
+            expected = shared(order.weights, frozenset())
+            updates = [check_update(u, expected, frozenset()) for u in updates]
         receipts = tuple(update.receipt for update in updates)
         if not rules.sums:
             return Share(receipts, None, tuple(updates))
         coefficients = [rules.aggregation.coefficient(receipt) for receipt in receipts]
-        return Share(receipts, Sums(stacked_sum(deltas, coefficients), ExactSum({}, len(updates))))
+        nothing = ExactSum({}, len(updates))
+        return Share(receipts, Sums(stacked_sum(deltas, coefficients), nothing, nothing))
 
     def plan(self, number: int) -> Plan:
         """The batches of a round: those that each hospital would draw alone."""
@@ -112,7 +115,7 @@ class Cohort:
         sizes = [len(site.data.train) for site in self.sites]
         steps = [rule.step_count(size) for size in sizes]
         widths = [min(rule.batch_size or size, size) for size in sizes]
-        rows = torch.zeros((max(steps), len(sizes), max(widths)), dtype=torch.int64)
+        rows = torch.zeros((max(steps), len(sizes), max(widths) + 1), dtype=torch.int64)
         share = torch.zeros(rows.shape)
         start = 0
         for h, site in enumerate(self.sites):
@@ -146,15 +149,16 @@ class Cohort:
 
 def fill(places: Tensor, share: Tensor, rows: int, width: int, generator: torch.Generator) -> None:
     """The batches of `federated.local._descent.batches` as rows of `places` [S, B], with 1/|batch|
-    in `share`; epoch by epoch."""
+    in `share`; epoch by epoch. width: of all batches but an epoch's last."""
+    last = steps_of(rows, 1, None, width) - 1
     step = 0
     while step < len(places):
         drawn = torch.randperm(rows, generator=generator)
-        full = min(rows // width, len(places) - step)
+        full = min(last, len(places) - step)
         places[step : step + full, :width] = drawn[: full * width].reshape(full, width)
         share[step : step + full, :width] = 1 / width
         step, rest = step + full, drawn[full * width :]
-        if step < len(places) and len(rest) > 0:
+        if step < len(places):
             places[step, : len(rest)] = rest
             share[step, : len(rest)] = 1 / len(rest)
             step += 1

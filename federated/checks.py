@@ -12,14 +12,19 @@ from federated.types import Update, Weights
 _DIVERGED = "training diverged: lower algorithm.local.lr"
 
 
-def check_update(update: Update, expected: Weights) -> Update:
+def check_update(update: Update, expected: Weights, buffers: frozenset[str]) -> Update:
     """The update itself, if its tensors are those of `expected`: the shared ones of the model.
 
-    Raises UpdateError, which names hospital, round and tensor.
+    buffers: names of those that are measured. Raises UpdateError, which names hospital, round and
+    tensor.
     """
     if update.examples < 1 or update.steps < 1:
         raise _refused(update, f"trained on {update.examples} examples in {update.steps} steps")
-    _check_tensors(update, update.delta, expected, "the model's")
+    trained = {name: t for name, t in expected.items() if name not in buffers}
+    _check_tensors(update, update.delta, trained, "the model's")
+    statistics = {name: t for name, t in expected.items() if name in buffers}
+    _check_tensors(update, update.buffers, statistics, "the model's")
+    _check_variances(update)
     like = {name: t for name, t in expected.items() if name in update.tensors}
     _check_tensors(update, update.tensors, like, "the model's")
     for name, value in {"the training loss": update.loss, **update.scalars}.items():
@@ -43,6 +48,7 @@ def alike(updates: Sequence[Update]) -> list[Update]:
     first = ordered[0]
     for update in ordered:
         _check_tensors(update, update.delta, first.delta, f"{first.hospital}'s")
+        _check_tensors(update, update.buffers, first.buffers, f"{first.hospital}'s")
     return ordered
 
 
@@ -57,6 +63,13 @@ def _check_tensors(update: Update, found: Weights, expected: Weights, whose: str
             raise _refused(update, f"tensor {name!r} is {got}, {whose} is {want}")
         if not bool(torch.isfinite(tensor).all()):
             raise _refused(update, f"tensor {name!r} holds NaN or infinity; {_DIVERGED}")
+
+
+def _check_variances(update: Update) -> None:
+    """Raise UpdateError for a running variance below 0, of which a normalisation makes NaN."""
+    for name, tensor in update.buffers.items():
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise _refused(update, f"tensor {name!r} holds a variance below 0")
 
 
 def _refused(update: Update, why: str) -> UpdateError:

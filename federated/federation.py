@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from federated.algorithm import Algorithm
+from federated.coordinator import apply
+from federated.errors import DataError
 from federated.seeds import generator
 from federated.selection import Candidates
 from federated.shares import combine, train_share
@@ -37,11 +39,27 @@ def begin(algorithm: Algorithm, weights: Weights) -> Standing:
     return Standing(0, weights, algorithm.server.init(weights), {})
 
 
+def learning(sites: Mapping[str, Site]) -> dict[str, int]:
+    """Hospital → its examples n_i, of all that have any to learn from; the others only evaluate.
+
+    Raises DataError where nobody has.
+    """
+    counted = {h: site.rows.examples for h, site in sites.items()}
+    found = {h: n for h, n in counted.items() if n > 0}
+    if not found:
+        raise DataError(
+            "no hospital has a training row to learn from: with a time to an event as target, a "
+            "row with an event; check data.source"
+        )
+    return found
+
+
 def select(algorithm: Algorithm, sites: Mapping[str, Site], now: Standing, seed: int) -> list[str]:
-    """The cohort of the next round. seed: the run's."""
+    """The cohort of the next round, of hospitals that learn. seed: the run's."""
+    examples = learning(sites)
     candidates = Candidates(
-        hospitals=tuple(sites),
-        examples={h: site.rows.train for h, site in sites.items()},
+        hospitals=tuple(examples),
+        examples=examples,
         round=now.round + 1,
         seed=seed,
         loss=lambda h: sites[h].loss(now.weights, now.of(h)),
@@ -62,7 +80,7 @@ def advance(
     algorithm: Algorithm, now: Standing, states: Mapping[str, Weights], combined: Aggregate
 ) -> Standing:
     """Where the federation stands after the server's step. states: of the round's cohort."""
-    weights, server = algorithm.server.apply(now.weights, combined, now.server)
+    weights, server = apply(algorithm, now.weights, combined, now.server)
     return Standing(now.round + 1, weights, server, {**now.states, **states})
 
 
@@ -77,5 +95,6 @@ def simulate(
     for _ in range(rounds):
         cohort = [sites[h] for h in select(algorithm, sites, now, seed)]
         share = train_share(algorithm, cohort, order(algorithm, now, rounds), now.states)
-        now = advance(algorithm, now, share.states, combine(algorithm, [share], len(sites)))
+        combined = combine(algorithm, [share], now.weights, learning(sites))
+        now = advance(algorithm, now, share.states, combined)
     return now

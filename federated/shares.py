@@ -11,17 +11,19 @@ from typing import NamedTuple
 
 from federated.algorithm import Algorithm
 from federated.checks import check_update
-from federated.coordinator import aggregate
+from federated.coordinator import aggregate, taking_part
+from federated.errors import UpdateError
 from federated.site import Site, shared
 from federated.types import Aggregate, Order, Receipt, Update, Weights
 from federated.weights import ExactSum, merge, term
 
 
 class Sums(NamedTuple):
-    """Over a share: step, Σ n_i·u_i; extra, Σ of what else hospitals sent."""
+    """Over a share: step, Σ n_i·u_i; extra, of what else rules sent; buffers, of statistics."""
 
     step: ExactSum
     extra: ExactSum
+    buffers: ExactSum
 
 
 @dataclass(frozen=True)
@@ -75,22 +77,35 @@ def joined(parts: Iterable[Share]) -> Share:
 def _trained(algorithm: Algorithm, site: Site, order: Order, state: Weights) -> Share:
     """The share of one hospital."""
     trained = site.train(order, state)
-    update = check_update(trained.update, shared(order.weights, site.own))
+    update = check_update(trained.update, shared(order.weights, site.own), site.buffers)
     states = {update.hospital: trained.state}
     if not algorithm.sums:
         return Share((update.receipt,), None, (update,), states)
+    return Share((update.receipt,), _sums(algorithm, update), (), states)
+
+
+def _sums(algorithm: Algorithm, update: Update) -> Sums:
+    """Of one update. Raises OverflowError, UpdateError for statistics out of the sum's range."""
     step = term(update.delta, algorithm.aggregation.coefficient(update.receipt))
-    return Share((update.receipt,), Sums(step, term(update.tensors, 1)), (), states)
+    extra = term(update.tensors, algorithm.weight(update.examples))
+    try:
+        return Sums(step, extra, term(update.buffers, update.examples))
+    except OverflowError as error:
+        why = f"{error}: it is a running statistic; let inputs be scaled (data.scaling)"
+        raise UpdateError(update.hospital, update.round, why) from error
 
 
 def _merged(left: Sums, right: Sums | None) -> Sums:
     return left if right is None else Sums(*map(merge, left, right))
 
 
-def combine(algorithm: Algorithm, shares: Iterable[Share], hospitals: int) -> Aggregate:
-    """All shares of a round → one aggregate. Raises like `federated.coordinator.aggregate`."""
+def combine(
+    algorithm: Algorithm, shares: Iterable[Share], weights: Weights, examples: Mapping[str, int]
+) -> Aggregate:
+    """All shares of a round → one aggregate. Arguments and errors: `coordinator.aggregate`'s."""
     whole = joined(shares)
     if whole.sums is None:
-        return aggregate(algorithm, whole.updates, hospitals)
+        return aggregate(algorithm, whole.updates, weights, examples)
     step: Weights = algorithm.aggregation.of(whole.sums.step)
-    return Aggregate(step, whole.sums.extra.value(), len(whole.receipts), hospitals)
+    extra, buffers = whole.sums.extra.mean(), whole.sums.buffers.mean()
+    return Aggregate(step, extra, buffers, taking_part(algorithm, whole.receipts, examples))

@@ -22,7 +22,7 @@ from federated.local import LocalResult, LocalTask
 from federated.objectives import Objective
 from federated.seeds import generator
 from federated.types import HospitalData, Order, RowCounts, Split, Trained, Update, Weights
-from federated.weights import floating
+from federated.weights import buffer_names, floating
 
 _EVALUATION_BATCH = 1024
 NUMBER = 8  # bytes of a scalar
@@ -48,6 +48,10 @@ class Site(Protocol):
     @property
     def own(self) -> frozenset[str]:
         """Tensors of the model that stay with it."""
+
+    @property
+    def buffers(self) -> frozenset[str]:
+        """Floating tensors of the model that are measured, not trained."""
 
     @property
     def algorithm(self) -> Algorithm:
@@ -82,16 +86,18 @@ class LocalSite:
     device: torch.device = CPU
     hospital: str = field(init=False)
     own: frozenset[str] = field(init=False)
+    buffers: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hospital", self.data.hospital)
         object.__setattr__(self, "own", self.algorithm.personal.names(self.network))
+        object.__setattr__(self, "buffers", buffer_names(self.network))
 
     @property
     def rows(self) -> RowCounts:
         """How many it has."""
-        data = self.data
-        return RowCounts(len(data.train), len(data.validation), len(data.test))
+        data, examples = self.data, self.objective.examples(self.data.train.targets)
+        return RowCounts(len(data.train), len(data.validation), len(data.test), examples)
 
     def train(self, order: Order, state: Weights, steps: int | None = None) -> Trained:
         """One round of local training; `steps` cuts it short.
@@ -112,12 +118,13 @@ class LocalSite:
             hospital=self.hospital,
             round=order.round,
             delta=packed.delta,
-            examples=len(self.data.train),
+            examples=self.rows.examples,
             steps=result.steps,
             loss=result.loss,
             tensors=result.tensors,
             scalars=scalars,
-            sent=packed.sent + size(result.tensors) + NUMBER * len(scalars),
+            sent=packed.sent + size(result.tensors) + size(result.buffers) + NUMBER * len(scalars),
+            buffers=result.buffers,
         )
         kept = states.join(local=result.state, personal=personal, residual=packed.residual)
         return Trained(update, kept)
@@ -213,10 +220,15 @@ def on(weights: Weights, device: torch.device) -> Weights:
 
 def _returned(result: LocalResult) -> LocalResult:
     """What a rule has computed, on the CPU."""
-    delta, state, tensors = (on(part, CPU) for part in (result.delta, result.state, result.tensors))
-    return replace(result, delta=delta, state=state, tensors=tensors)
+    return replace(
+        result,
+        delta=on(result.delta, CPU),
+        state=on(result.state, CPU),
+        tensors=on(result.tensors, CPU),
+        buffers=on(result.buffers, CPU),
+    )
 
 
 def shared(weights: Weights, own: frozenset[str]) -> Weights:
-    """The tensors that updates have: floating, and not the hospitals' own."""
+    """The tensors that hospitals send: floating, and not their own."""
     return {name: t for name, t in floating(weights).items() if name not in own}

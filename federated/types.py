@@ -44,11 +44,16 @@ class HospitalData:
 
 @dataclass(frozen=True)
 class RowCounts:
-    """How many rows a hospital has of each use."""
+    """How many rows a hospital has of each use.
+
+    examples: n_i, what its mean loss is over: training rows, or those of them that the objective
+    learns from (`Objective.examples`). A hospital of 0 does not train.
+    """
 
     train: int
     validation: int
     test: int
+    examples: int
 
 
 @dataclass(frozen=True)
@@ -82,10 +87,12 @@ class Receipt:
 class Update:
     """What a hospital sends back from one round.
 
-    delta: the update u_i = θ_i - w, shared floating tensors only, names and shapes as the weights'.
-    examples: training rows n_i behind it.
+    delta: the update u_i = θ_i - w of the shared parameters, names and shapes as the weights'.
+    examples: n_i behind it, as in `RowCounts`.
     steps: gradient steps taken.
     loss: mean training loss over those steps, nats per row.
+    buffers: the shared running statistics as training left them. They are measured, not trained:
+        no step is taken with them, they are neither scaled nor compressed.
     tensors: what else the local rule sends (SCAFFOLD's change of control variate).
     scalars: what else the aggregation asks for, one number each.
     sent: bytes of all these tensors and scalars as they were encoded.
@@ -100,6 +107,7 @@ class Update:
     tensors: Weights = field(default_factory=dict)
     scalars: Mapping[str, float] = field(default_factory=dict)
     sent: int = 0
+    buffers: Weights = field(default_factory=dict)
 
     @property
     def receipt(self) -> Receipt:
@@ -120,11 +128,13 @@ class Trained:
 class Aggregate:
     """What a round's updates became, for the server's step.
 
-    step: float64, one step for the shared tensors. extra: float64, Σ over the cohort of
-    `Update.tensors`. cohort: hospitals that trained; hospitals: of the whole federation.
+    step: one step for the shared parameters; extra: the cohort's mean of `Update.tensors`, weighted
+    as the updates; buffers: the new running statistics. All float64.
+    share: the cohort's part of the whole federation's weight, in (0, 1]: |S|/N where hospitals
+    count alike.
     """
 
     step: Weights
     extra: Weights
-    cohort: int
-    hospitals: int
+    buffers: Weights
+    share: float

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from safetensors.torch import load as _load
 from safetensors.torch import save as _save
-from torch import Tensor
+from torch import Tensor, nn
 
 from federated.types import Weights
 
@@ -92,8 +92,18 @@ def stacked_sum(deltas: Weights, coefficients: Sequence[int]) -> ExactSum:
 
 
 def floating(weights: Weights) -> Weights:
-    """The tensors that have updates. Integer buffers (counters) are no gradients: they stay."""
+    """The tensors that hospitals send. Integer buffers (counters) stay the coordinator's."""
     return {name: t for name, t in weights.items() if t.is_floating_point()}
+
+
+def trained_names(network: nn.Module) -> frozenset[str]:
+    """Of the tensors that gradients change; a tensor of two names counts under both."""
+    return frozenset(name for name, _ in network.named_parameters(remove_duplicate=False))
+
+
+def buffer_names(network: nn.Module) -> frozenset[str]:
+    """Of the floating tensors that a network measures, such as a batch norm's statistics."""
+    return frozenset(floating(network.state_dict())) - trained_names(network)
 
 
 def add(weights: Weights, step: Weights, scale: float = 1.0) -> Weights:
@@ -102,11 +112,6 @@ def add(weights: Weights, step: Weights, scale: float = 1.0) -> Weights:
         name: (t.double() + scale * step[name].double()).to(t.dtype) if name in step else t
         for name, t in weights.items()
     }
-
-
-def subtract(left: Weights, right: Weights) -> Weights:
-    """left - right over the floating tensors, in their own dtype."""
-    return {name: t - right[name] for name, t in floating(left).items()}
 
 
 def to_bytes(weights: Weights, metadata: Mapping[str, str] | None = None) -> bytes:

@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from federated.config import Config, load
-from federated.federation import Standing, advance, begin, order, select
+from federated.federation import Standing, advance, begin, learning, order, select
 from federated.initial import weights_of
 from federated.results import Results
 from federated.shares import Share, joined
@@ -98,14 +98,16 @@ def _job(config: Config, root: Path) -> AbstractContextManager[Job]:
 
 def federate(job: Job, engine: Engine, journal: Journal, to: Recorder) -> None:
     """Rounds of select → train each → check → aggregate → server step → evaluate → record."""
-    algorithm, run = job.config.algorithm.rules, job.config.run
+    algorithm, run, examples = job.config.algorithm.rules, job.config.run, learning(job.sites)
     now = start(job, engine, journal, to)
     with TrainingProgress(run.rounds, now.round, job.objective.reading) as progress:
         while now.round < run.rounds and not stops(run, journal):
             cohort = select(algorithm, job.sites, now, run.seed)
             given = order(algorithm, now, run.rounds)
             whole = train_each(job, engine, cohort, given, now, progress)
-            combined = aggregate(given.round, unseen(algorithm), unseen([whole]), len(job.sites))
+            combined = aggregate(
+                given.round, unseen(algorithm), unseen([whole]), unseen(now.weights), examples
+            )
             now = advance(algorithm, now, whole.states, combined)
             found = evaluate(now.round, engine, now.weights, now.states)
             progress.round(now.round, to.record(now, whole.receipts, found))

@@ -14,11 +14,11 @@ from uuid import UUID
 
 from federated.config import Config
 from federated.errors import ConfigError, DataError, WardroundError
-from federated.initial import build, weights_of
+from federated.initial import build
 from federated.objectives import objective_of
 from federated.preprocessing import Preprocess, input_shape
 from federated.statistics import FeatureStatistics, finish, means, merge_sums, unscaled
-from federated.weights import digest_json
+from federated.weights import buffer_names, digest_json
 from tasks.engine.late import Late
 from tasks.engine.sites import Board, RemoteSite, sends_of
 from tasks.exchange import keys
@@ -132,10 +132,17 @@ def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Jo
     network = build(config.architecture, inputs, objective.outputs, config.run.seed)
     rules, settings = config.algorithm.rules, config.federation
     store = Store(next(iter(talks.values())).common.location, COORDINATOR)
-    board, sends = Board(store.put, store.drop), sends_of(rules, weights_of(network))
+    board, sends = Board(store.put, store.drop), sends_of(rules, network)
     sites = {
         h: RemoteSite(
-            talk, rules, board, sends, settings.deadline_s, settings.norm_bound, Late(settings.late)
+            talk,
+            rules,
+            board,
+            sends,
+            settings.deadline_s,
+            settings.norm_bound,
+            Late(settings.late),
+            buffer_names(network),
         )
         for h, talk in talks.items()
     }

@@ -15,6 +15,7 @@ from federated.config import Config
 from federated.coordinator import check_size
 from federated.devices import resolve
 from federated.errors import DataError
+from federated.federation import learning
 from federated.initial import build
 from federated.objectives import Objective, objective_of
 from federated.preprocessing import Preprocess, input_shape, to_data
@@ -117,7 +118,7 @@ def load_job(config: Config, project: Path) -> Job:
         )
         for one in encoded
     }
-    check_size(config.algorithm.rules, len(sites))
+    check_size(config.algorithm.rules, len(learning(sites)))
     coverage = {h: one.coverage for h, one in raw.items()}
     return Job(config, place, schema, coverage, data, preprocess, network, sites)
 

@@ -88,11 +88,15 @@ def tune(hospital: str, number: int, site: LocalSite, order: Order, state: Weigh
 
 @task(task_run_name="aggregate · round {number:03d}", cache_policy=NO_CACHE, persist_result=False)
 def aggregate(
-    number: int, algorithm: Algorithm, shares: Sequence[Share], hospitals: int
+    number: int,
+    algorithm: Algorithm,
+    shares: Sequence[Share],
+    weights: Weights,
+    examples: Mapping[str, int],
 ) -> Aggregate:
-    """What hospitals sent → one step."""
+    """What hospitals sent → one step. weights: that they began from; examples: of all hospitals."""
     try:
-        return combine(algorithm, shares, hospitals)
+        return combine(algorithm, shares, weights, examples)
     except OverflowError as error:
         raise diverged(number, error) from error
 

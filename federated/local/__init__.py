@@ -39,9 +39,10 @@ class LocalTask:
 
 @dataclass(frozen=True)
 class LocalResult:
-    """delta: u_i over the floating tensors; loss: mean over the steps, nats per row.
+    """delta: u_i over the parameters; loss: mean over the steps, nats per row.
 
-    state: what the rule keeps at the hospital. tensors, scalars: what else it sends.
+    state: what the rule keeps at the hospital. tensors, scalars: what else it sends. buffers: the
+    network's floating buffers as training left them (`federated.local._descent.measured`).
     """
 
     delta: Weights
@@ -50,3 +51,4 @@ class LocalResult:
     state: Weights = field(default_factory=dict)
     tensors: Weights = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
+    buffers: Weights = field(default_factory=dict)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from federated.local import LocalTask
 from federated.types import Weights
-from federated.weights import subtract
+from federated.weights import buffer_names, trained_names
 
 Parameters = list[tuple[str, nn.Parameter]]
 Correction = Callable[[Parameters], None]
@@ -81,15 +81,26 @@ def load(task: LocalTask) -> Parameters:
 
 
 def moved(task: LocalTask) -> Weights:
-    """u = θ - the weights that training began from, over the floating tensors."""
-    trained = {name: t.detach().clone() for name, t in task.network.state_dict().items()}
-    return subtract(trained, task.weights)
+    """u = θ - the weights that training began from, over the parameters."""
+    names, state = trained_names(task.network), task.network.state_dict()
+    return {n: t.detach() - task.weights[n] for n, t in state.items() if n in names}
+
+
+def measured(task: LocalTask) -> Weights:
+    """The network's floating buffers as training left them."""
+    names, state = buffer_names(task.network), task.network.state_dict()
+    return {n: t.detach().clone() for n, t in state.items() if n in names}
 
 
 def batches(rows: int, size: int, count: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """`count` batches of row indices: every epoch visits each row once, in a fresh order."""
+    """`count` batches of row indices: every epoch visits each row once, in a fresh order.
+
+    A last batch of one row joins the one before it: a batch norm has no variance of one row, and
+    one patient would weigh as much as a whole batch.
+    """
+    cuts = [size * k for k in range(1, steps_of(rows, 1, None, size))]
     while True:
-        for batch in torch.split(torch.randperm(rows, generator=generator), size):
+        for batch in torch.tensor_split(torch.randperm(rows, generator=generator), cuts):
             if count == 0:
                 return
             count -= 1
@@ -97,5 +108,7 @@ def batches(rows: int, size: int, count: int, generator: torch.Generator) -> Ite
 
 
 def steps_of(rows: int, epochs: int, steps: int | None, size: int | None) -> int:
-    """Gradient steps of one round: `steps`, or so many epochs of batches of `size` rows."""
-    return steps or epochs * -(-rows // (size or rows))
+    """Gradient steps of one round: `steps`, or so many epochs of `batches` of `size` rows."""
+    full = size or rows
+    alone = rows > full > 1 and rows % full == 1
+    return steps or epochs * (-(-rows // full) - alone)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from federated.local import LocalResult, LocalTask
-from federated.local._descent import descend, load, moved, steps_of
+from federated.local._descent import descend, load, measured, moved, steps_of
 from federated.local.sgd import Positive
 from federated.plugins import options
 
@@ -54,4 +54,4 @@ class Adamw:
         loss = descend(
             task, optimiser, parameters, self.batch_size, task.steps, self.clip, balanced
         )
-        return LocalResult(moved(task), task.steps, loss)
+        return LocalResult(moved(task), task.steps, loss, buffers=measured(task))

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from federated.local import LocalResult, LocalTask
-from federated.local._descent import Parameters, load, moved
+from federated.local._descent import Parameters, load, measured, moved
 from federated.local.sgd import Sgd
 from federated.plugins import options
 
@@ -37,4 +37,4 @@ class Dyn(Sgd):
         loss = self.descend(task, parameters, regularise)
         delta = moved(task)
         state = {name: g - self.alpha * delta[name] for name, g in linear.items()}
-        return LocalResult(delta, task.steps, loss, state=state)
+        return LocalResult(delta, task.steps, loss, state=state, buffers=measured(task))

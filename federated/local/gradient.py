@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 
 from federated.local import LocalResult, LocalTask
-from federated.local._descent import load
+from federated.local._descent import load, measured
 from federated.local.sgd import Positive
 from federated.plugins import options
-from federated.weights import floating
+from federated.weights import trained_names
 
 
 @options
@@ -27,13 +27,13 @@ class Gradient:
         return 1
 
     def train(self, task: LocalTask) -> LocalResult:
-        """u = -η ∇L(w) over all rows. Buffers get no update: nothing was averaged into them."""
+        """u = -η ∇L(w) over all rows. A tensor's second name gets 0."""
         names, parameters = zip(*load(task), strict=True)
         rows, objective = task.rows, task.objective
         weights = objective.row_weights(rows.targets) if self.class_weights else None
         value = objective.loss(task.network(rows.features), rows.targets, weights)
         gradients = torch.autograd.grad(value, parameters)
         lr = self.lr * task.rate
-        delta = {name: torch.zeros_like(t) for name, t in floating(task.weights).items()}
+        delta = {n: torch.zeros_like(task.weights[n]) for n in trained_names(task.network)}
         delta |= {n: -lr * g for n, g in zip(names, gradients, strict=True)}
-        return LocalResult(delta, 1, float(value.detach()))
+        return LocalResult(delta, 1, float(value.detach()), buffers=measured(task))

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from federated.local import LocalResult, LocalTask
-from federated.local._descent import Parameters, load, moved
+from federated.local._descent import Parameters, load, measured, moved
 from federated.local._displacement import displacement
 from federated.local.sgd import Sgd
 from federated.plugins import options
@@ -31,7 +31,11 @@ class Proximal(Sgd):
 
         loss = self.descend(task, load(task), pull)
         return LocalResult(
-            moved(task), task.steps, loss, scalars={"normaliser": self.normaliser(task)}
+            delta=moved(task),
+            steps=task.steps,
+            loss=loss,
+            scalars={"normaliser": self.normaliser(task)},
+            buffers=measured(task),
         )
 
     def normaliser(self, task: LocalTask) -> float:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from federated.errors import ConfigError
 from federated.local import LocalResult, LocalTask
-from federated.local._descent import load, moved
+from federated.local._descent import load, measured, moved
 from federated.local.sgd import Sgd
 from federated.plugins import options
 
@@ -42,5 +42,9 @@ class Rep(Sgd):
         self.descend(task, head, steps=self.head_steps or task.steps)
         loss = self.descend(task, body)
         return LocalResult(
-            moved(task), task.steps, loss, scalars={"normaliser": self.normaliser(task)}
+            delta=moved(task),
+            steps=task.steps,
+            loss=loss,
+            scalars={"normaliser": self.normaliser(task)},
+            buffers=measured(task),
         )

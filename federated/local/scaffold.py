@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from federated.local import LocalResult, LocalTask
-from federated.local._descent import Parameters, load, moved
+from federated.local._descent import Parameters, load, measured, moved
 from federated.local.sgd import Positive, Sgd
 from federated.plugins import options
 from federated.types import Weights
@@ -56,7 +56,9 @@ class Scaffold:
             scale = 1 / (task.steps * self.lr * task.rate)
             fresh = {n: own[n] - common[n] - scale * delta[n] for n in zero}
         change = {n: fresh[n] - own[n] for n in zero}
-        return LocalResult(delta, task.steps, loss, state=fresh, tensors=change)
+        return LocalResult(
+            delta, task.steps, loss, state=fresh, tensors=change, buffers=measured(task)
+        )
 
     def _sgd(self) -> Sgd:
         return Sgd(

@@ -18,6 +18,7 @@ from federated.local._descent import (
     Stepper,
     descend,
     load,
+    measured,
     moved,
     steps_of,
 )
@@ -55,7 +56,11 @@ class Sgd:
         """θ ← θ - η ∇L(θ; batch), `task.steps` times from θ = w; u = θ - w."""
         loss = self.descend(task, load(task))
         return LocalResult(
-            moved(task), task.steps, loss, scalars={"normaliser": self.normaliser(task)}
+            delta=moved(task),
+            steps=task.steps,
+            loss=loss,
+            scalars={"normaliser": self.normaliser(task)},
+            buffers=measured(task),
         )
 
     def descend(

@@ -40,6 +40,9 @@ class Objective(Protocol):
         Raises ValueError for shapes that do not fit, and for the mean of no rows.
         """
 
+    def examples(self, targets: Tensor) -> int:
+        """How many of these rows their mean loss is over: n_i, what a hospital's update weighs."""
+
     def row_weights(self, targets: Tensor) -> Tensor:
         """The weights [n] of `class_weights: balanced`. Raises ConfigError without classes."""
 

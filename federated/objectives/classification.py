@@ -150,6 +150,10 @@ class Classification:
             found = F.binary_cross_entropy_with_logits(outputs.squeeze(1), truth, reduction=own)
         return found if weights is None else reduced(found, weights, reduction)
 
+    def examples(self, targets: Tensor) -> int:
+        """All rows."""
+        return len(targets)
+
     def row_weights(self, targets: Tensor) -> Tensor:
         """n / (C·n_c) for a row of class c, C the classes present: each weighs alike, mean 1."""
         counts = torch.bincount(targets, minlength=len(self.classes))

@@ -141,6 +141,10 @@ class Multilabel:
         )
         return reduced(cells.mean(dim=1), weights, reduction)
 
+    def examples(self, targets: Tensor) -> int:
+        """All rows."""
+        return len(targets)
+
     def row_weights(self, targets: Tensor) -> Tensor:
         """Raises ConfigError: a row has no one class."""
         raise no_classes("several labels at once")

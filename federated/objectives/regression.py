@@ -109,6 +109,10 @@ class Regression:
         require_some(targets, reduction)
         return reduced((outputs.squeeze(1) - targets.to(outputs.dtype)) ** 2, weights, reduction)
 
+    def examples(self, targets: Tensor) -> int:
+        """All rows."""
+        return len(targets)
+
     def row_weights(self, targets: Tensor) -> Tensor:
         """Raises ConfigError: there are no classes."""
         raise no_classes("a number")

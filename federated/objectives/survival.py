@@ -118,6 +118,10 @@ class Survival:
         total = event.sum()
         return terms.sum() / total if reduction == "mean" and bool(total > 0) else terms.sum()
 
+    def examples(self, targets: Tensor) -> int:
+        """Rows with an event: weighted by them, hospitals' losses add up to the stratified one."""
+        return int((targets[:, 1] > 0).sum())
+
     def row_weights(self, targets: Tensor) -> Tensor:
         """Raises ConfigError: there are no classes."""
         raise no_classes("a time to an event")

@@ -50,7 +50,8 @@ def keep(result: LocalResult, task: LocalTask) -> tuple[LocalResult, Weights]:
     own = {name: trained[name].detach().clone() for name in sorted(task.own)}
     shared = {name: t for name, t in result.delta.items() if name not in task.own}
     tensors = {name: t for name, t in result.tensors.items() if name not in task.own}
-    return replace(result, delta=shared, tensors=tensors), own
+    buffers = {name: t for name, t in result.buffers.items() if name not in task.own}
+    return replace(result, delta=shared, tensors=tensors, buffers=buffers), own
 
 
 def some_shared(own: frozenset[str], network: nn.Module) -> frozenset[str]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 class Candidates:
     """What a selection may ask about.
 
-    examples: training rows by hospital. round: its number, from 1. seed: the run's.
-    loss: a hospital's mean training loss by the model it would evaluate; asking costs it a pass.
+    hospitals: those that have examples to train on. examples: n_i by hospital. round: its number,
+    from 1. seed: the run's. loss: a hospital's mean training loss by the model it would evaluate;
+    asking costs it a pass.
     """
 
     hospitals: tuple[str, ...]

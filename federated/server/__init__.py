@@ -2,8 +2,8 @@
 
 A rule is a `Server` with `init(weights) -> state` and
 `apply(weights, aggregate, state) -> (weights, state)`; the state is Weights too, so that the
-journal keeps it like weights. Nothing is hidden on `self`. Tensors that `aggregate.step` lacks
-stay at the hospitals and are left alone.
+journal keeps it like weights. Nothing is hidden on `self`. Tensors that `aggregate.step` lacks are
+left alone: they stay at the hospitals, or are running statistics (`federated.coordinator.apply`).
 """
 
 from federated.types import Weights

@@ -4,12 +4,11 @@ Reddi et al. 2021 (arXiv:2003.00295), algorithm 2:
 m ← β₁m + (1 - β₁)Δ;  v by the rule;  w ← w + η·m/(√v + τ), number by number.
 
 The state is flat: `m.<name>` and `v.<name>`, float64 and shaped as the weights, and `t`, the
-rounds taken. Running statistics of normalisation layers (names that end in `running_mean` or
-`running_var`) have no moments: Δ is no gradient there, and w + Δ is the mean of what hospitals
-measured. Tensors without an entry in the aggregate stay at the hospitals and are left alone.
+rounds taken. Tensors without an entry in the step, hospitals' own and running statistics, are left
+alone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -21,28 +20,12 @@ Second = Callable[[Tensor, Tensor], Tensor]
 """(v, Δ²) → the new v."""
 
 
-def statistic(name: str) -> bool:
-    """Is the tensor a running statistic, which is added plainly?"""
-    return name.endswith(("running_mean", "running_var"))
-
-
 def moments(weights: Weights, prefix: str, value: float) -> Weights:
-    """`prefix.name` → a float64 tensor filled with `value`, for every tensor that has moments."""
+    """`prefix.name` → a float64 tensor filled with `value`, for every floating tensor."""
     return {
         f"{prefix}.{name}": torch.full_like(t, value, dtype=torch.float64)
         for name, t in floating(weights).items()
-        if not statistic(name)
     }
-
-
-def trained(step: Weights) -> Iterable[tuple[str, Tensor]]:
-    """The step's tensors that have moments, in float64."""
-    return ((name, t.double()) for name, t in step.items() if not statistic(name))
-
-
-def stepped(weights: Weights, plain: Weights, steps: Weights) -> Weights:
-    """w + steps, and plainly w + Δ for running statistics."""
-    return add(weights, {name: steps.get(name, t) for name, t in plain.items()})
 
 
 def initial(weights: Weights, second: float) -> Weights:
@@ -70,9 +53,9 @@ def adaptive(
     rounds = float(after["t"])
     scale_m, scale_v = (1 - b**rounds for b in correct)
     steps = {}
-    for name, delta in trained(aggregate.step):
+    for name, delta in aggregate.step.items():
         m = beta1 * state[f"m.{name}"] + (1 - beta1) * delta
         v = second(state[f"v.{name}"], delta.square())
         after[f"m.{name}"], after[f"v.{name}"] = m, v
         steps[name] = lr * (m / scale_m) / ((v / scale_v).sqrt() + tau)
-    return stepped(weights, aggregate.step, steps), after
+    return add(weights, steps), after

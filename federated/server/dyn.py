@@ -1,8 +1,7 @@
-"""FedDyn's server step: h ← h - (|S|/N)·Δ, w ← w + Δ - h.
+"""FedDyn's server step: h ← h - s·Δ, w ← w + Δ - h.
 
-Acar et al. 2021 (arXiv:2111.04263), algorithm 1, with its h divided by α: the server needs no α.
-Δ must be the mean over hospitals alike. Running statistics are no parameters: they take Δ
-alone.
+Acar et al. 2021 (arXiv:2111.04263), algorithm 1, with its h divided by α: the server needs no α. s
+is the cohort's share of all hospitals, |S|/N; where updates are weighted by examples, of these.
 """
 
 from typing import ClassVar
@@ -11,7 +10,6 @@ import torch
 
 from federated.plugins import options
 from federated.server import Server
-from federated.server._adaptive import statistic
 from federated.types import Aggregate, Weights
 from federated.weights import add
 
@@ -30,11 +28,8 @@ class Dyn(Server):
         self, weights: Weights, aggregate: Aggregate, state: Weights
     ) -> tuple[Weights, Weights]:
         """New weights, and h (float64) as state."""
-        taken = aggregate.cohort / aggregate.hospitals
         drift = {
-            name: state.get(name, torch.zeros_like(step)) - taken * step
+            name: state.get(name, torch.zeros_like(step)) - aggregate.share * step
             for name, step in aggregate.step.items()
-            if not statistic(name)
         }
-        step = {n: s - drift[n] if n in drift else s for n, s in aggregate.step.items()}
-        return add(weights, step), drift
+        return add(weights, {n: s - drift[n] for n, s in aggregate.step.items()}), drift

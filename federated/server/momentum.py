@@ -6,16 +6,14 @@ from pydantic import Field
 
 from federated.plugins import options
 from federated.server import Server
-from federated.server._adaptive import moments, stepped, trained
+from federated.server._adaptive import moments
 from federated.types import Aggregate, Weights
+from federated.weights import add
 
 
 @options
 class Momentum(Server):
-    """lr: η_s. beta: β; 0 forgets, and is plain SGD.
-
-    Running statistics of normalisation layers are added plainly, w + Δ.
-    """
+    """lr: η_s. beta: β; 0 forgets, and is plain SGD."""
 
     lr: Annotated[float, Field(gt=0)] = 1.0
     beta: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -28,7 +26,5 @@ class Momentum(Server):
         self, weights: Weights, aggregate: Aggregate, state: Weights
     ) -> tuple[Weights, Weights]:
         """New weights (dtypes kept) and new v."""
-        new = {name: self.beta * state[f"v.{name}"] + d for name, d in trained(aggregate.step)}
-        steps = {name: self.lr * v for name, v in new.items()}
-        after = state | {f"v.{name}": v for name, v in new.items()}
-        return stepped(weights, aggregate.step, steps), after
+        new = {name: self.beta * state[f"v.{name}"] + d for name, d in aggregate.step.items()}
+        return add(weights, new, self.lr), state | {f"v.{name}": v for name, v in new.items()}

@@ -1,7 +1,8 @@
-"""SCAFFOLD's server step: w ← w + η_s·Δ, c ← c + Σ_{i in S} (c_i⁺ - c_i) / N.
+"""SCAFFOLD's server step: w ← w + η_s·Δ, c ← c + Σ_{i in S} p_i (c_i⁺ - c_i).
 
-Karimireddy et al. 2020 (arXiv:1910.06378), algorithm 1; N counts all hospitals, S the cohort. The
-control variate c begins at 0 and is kept in float64.
+Karimireddy et al. 2020 (arXiv:1910.06378), algorithm 1, with p_i = 1/N: N counts all hospitals, S
+the cohort. Where updates are weighted by examples, p_i = n_i/n: c has to be the gradient of the
+loss that the updates descend, or it pulls to another optimum. c begins at 0, kept in float64.
 """
 
 from typing import Annotated, ClassVar
@@ -35,7 +36,7 @@ class Scaffold(Server):
     ) -> tuple[Weights, Weights]:
         """New weights, and the new c as state."""
         control = {
-            name: state.get(name, torch.zeros_like(total)) + total / aggregate.hospitals
-            for name, total in aggregate.extra.items()
+            name: state.get(name, torch.zeros_like(change)) + aggregate.share * change
+            for name, change in aggregate.extra.items()
         }
         return add(weights, aggregate.step, self.lr), state | control

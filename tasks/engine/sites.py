@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 
 import torch
 from prefect.task_runners import TaskRunner
+from torch import nn
 
 from federated import states
 from federated.algorithm import Algorithm
 from federated.counts import Counts
 from federated.errors import DataError, WardroundError
+from federated.initial import weights_of
 from federated.objectives import Objective, from_dict
 from federated.shares import Missing, Share, train_share
 from federated.site import Evaluated
 from federated.types import Order, RowCounts, Trained, Weights
-from federated.weights import floating
+from federated.weights import buffer_names, trained_names
 from tasks.engine import Evaluation, packed
 from tasks.engine.late import Late
 from tasks.exchange.admission import Admitted, Expected, Refused, admit, glance
@@ -53,6 +55,11 @@ class Board:
                 self._now[id(order)] = (order, found)
             return self._now[id(order)][1]
 
+    def weights(self, base: str) -> Weights:
+        """Of the order, this round's or the last one's, whose weights have this SHA-256."""
+        with self._lock:
+            return next(o.weights for o, body in self._now.values() if body.base == base)
+
     def clear(self) -> None:
         """Remove all that is left: the job is over."""
         with self._lock:
@@ -83,6 +90,7 @@ class RemoteSite:
     seconds: float
     norm_bound: float | None
     late: Late
+    buffers: frozenset[str]
     own: frozenset[str] = frozenset()
     used: set[str] = field(default_factory=set)
 
@@ -212,6 +220,7 @@ class RemoteSite:
             used=self.used,
             scalars=self.algorithm.needs,
             norm_bound=self.norm_bound,
+            weights=self.board.weights(base),
         )
 
 
@@ -225,11 +234,14 @@ def round_of(state: Weights) -> int:
     return int(states.part(state, "site").get("round", torch.tensor(0)))
 
 
-def sends_of(algorithm: Algorithm, weights: Weights) -> Template:
-    """What its updates hold, for a model of these weights."""
-    shared = floating(weights)
-    tensors = shared if algorithm.names["local"] == "scaffold" else {}
-    return update_template(shared, tensors)
+def sends_of(algorithm: Algorithm, network: nn.Module) -> Template:
+    """What its updates hold, for this model."""
+    weights = weights_of(network)
+    trained = {name: t for name, t in weights.items() if name in trained_names(network)}
+    learns = {name: weights[name] for name, _ in network.named_parameters()}
+    buffers = {name: t for name, t in weights.items() if name in buffer_names(network)}
+    controls = learns if algorithm.names["local"] == "scaffold" else {}
+    return update_template(trained, controls, buffers)
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,10 @@ def share_to(share: Share) -> Message:
     sums = share.sums
     head: dict[str, Any] = {
         "receipts": [asdict(receipt) for receipt in share.receipts],
-        "coefficients": [sums.step.coefficient, sums.extra.coefficient] if sums else None,
+        "coefficients": [one.coefficient for one in sums] if sums else None,
     }
-    tensors = [sums.step.total, sums.extra.total] if sums else []
-    tensors += [t for update in share.updates for t in (update.delta, update.tensors)]
+    tensors = [one.total for one in sums] if sums else []
+    tensors += [t for u in share.updates for t in (u.delta, u.tensors, u.buffers)]
     return Message(head, [states_to(share.states), *map(to_bytes, tensors)])
 
 
@@ -101,11 +101,12 @@ def share_from(message: Message) -> Share:
     states = states_from(message.parts[0], [r.hospital for r in receipts])
     tensors = [from_bytes(part) for part in message.parts[1:]]
     if message.head["coefficients"] is not None:
-        step, extra = map(ExactSum, tensors, message.head["coefficients"])
-        return Share(receipts, Sums(step, extra), (), states)
+        sums = Sums(*map(ExactSum, tensors, message.head["coefficients"]))
+        return Share(receipts, sums, (), states)
+    parts = zip(receipts, tensors[::3], tensors[1::3], tensors[2::3], strict=True)
     updates = (
-        Update(delta=delta, tensors=more, **asdict(receipt))
-        for receipt, delta, more in zip(receipts, tensors[::2], tensors[1::2], strict=True)
+        Update(delta=delta, tensors=more, buffers=buffers, **asdict(receipt))
+        for receipt, delta, more, buffers in parts
     )
     return Share(receipts, None, tuple(updates), states)
 

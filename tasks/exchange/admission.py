@@ -6,7 +6,7 @@ known who signed it. Whatever arrives, the answer is a record: hostile bytes rai
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -27,8 +27,9 @@ class Expected:
     hospital: whose channel it comes by; key: that hospital's in the roster. base: SHA-256 of the
     global weights that it was sent. template: of delta and tensors; scalars: what else the
     aggregation needs. max_examples: the roster's. used: nonces of all updates admitted before in
-    this run. norm_bound: of the delta's Euclidean norm, None for any; a bound times all rows should
-    stay under 2^26, the range of the exact sum.
+    this run. norm_bound: of the Euclidean norm of what changed, running statistics among it, None
+    for any; a bound times all rows should stay under 2^26, the range of the exact sum. weights:
+    what the statistics changed from.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Expected:
     used: Collection[str]
     scalars: frozenset[str] = frozenset()
     norm_bound: float | None = None
+    weights: Weights = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def admit(sealed: bytes, body: bytes, expected: Expected) -> Admitted | Refused:
         tensors = _tensors(found, body, expected.template, update_numbers(expected.scalars))
         _check_finite(found, tensors)
         update = update_in(found, tensors)
-        _check_norm(update.delta, expected.norm_bound)
+        _check_norm(update, expected)
         _check_counts(update, expected.max_examples)
     except RefusalError as refusal:
         return Refused(expected.hospital, expected.round, refusal.check, refusal.why)
@@ -196,10 +198,12 @@ def _check_finite(found: Envelope, tensors: Weights) -> None:
             raise RefusalError("finite", f"tensor {name!r} holds NaN or infinity")
 
 
-def _check_norm(delta: Weights, bound: float | None) -> None:
+def _check_norm(update: Update, expected: Expected) -> None:
+    bound, before = expected.norm_bound, expected.weights
     if bound is None:
         return
-    norms = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in delta.values()]
+    changes = [t.double() - before[name].double() for name, t in update.buffers.items()]
+    norms = [torch.linalg.vector_norm(t.double()) for t in [*update.delta.values(), *changes]]
     norm = math.hypot(*(float(one) for one in norms))
     if not norm <= bound:
         raise RefusalError("norm", f"the update's norm is {norm:.6g}, at most {bound:g} is allowed")

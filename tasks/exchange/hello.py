@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from federated.errors import DataError
+from federated.objectives import objective_of
 from federated.records import RawHospital
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
 from federated.statistics import FeatureStatistics, Sums, sums
@@ -30,7 +31,9 @@ class Hello:
 
 def hello_of(raw: RawHospital, md5: str, *, federated: bool) -> Hello:
     """Of a hospital's own rows."""
-    rows = RowCounts(*(int(chosen.sum()) for chosen in (raw.train, raw.validation, raw.test)))
+    train, validation, test = (int(some.sum()) for some in (raw.train, raw.validation, raw.test))
+    examples = objective_of(raw.schema).examples(raw.targets[raw.train])
+    rows = RowCounts(train, validation, test, examples)
     counted = sums(raw.training_features, raw.schema) if federated else None
     return Hello(md5, rows, raw.schema, raw.coverage, counted)
 
@@ -40,7 +43,7 @@ def hello_body(hello: Hello) -> dict[str, Any]:
     rows, counted = hello.rows, hello.sums
     return {
         "md5": hello.md5,
-        "rows": [rows.train, rows.validation, rows.test],
+        "rows": [rows.train, rows.validation, rows.test, rows.examples],
         "schema": hello.schema.model_dump_json(),
         "coverage": hello.coverage.model_dump_json(),
         "sums": counted
@@ -66,7 +69,9 @@ def hello_in(body: Mapping[str, Any], hospital: str) -> Hello:
         raise RefusalError("form", f"schema or coverage: {shown(str(error))}") from error
     if coverage.hospital != hospital:
         raise RefusalError("hospital", f"the coverage is {shown(coverage.hospital)}'s")
-    counts = RowCounts(*_counts(rows, 3))
+    counts = RowCounts(*_counts(rows, 4))
+    if counts.examples > counts.train:
+        raise RefusalError("form", f"{counts.examples} examples of {counts.train} training rows")
     size = schema.shape[0] if isinstance(schema, ImageSchema) else len(schema.columns)
     summed = None if counted is None else _sums(counted, size)
     return Hello(md5, counts, schema, coverage, summed)

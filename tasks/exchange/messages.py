@@ -1,7 +1,7 @@
 """Updates and orders as messages: a sealed envelope, and the tensors as its payload.
 
-Tensors travel as `delta/…` and `tensors/…`, or `weights/…` and `extra/…`. An order's payload is the
-same for all hospitals; each has an envelope of its own.
+Tensors travel as `delta/…`, `tensors/…` and `buffers/…`, or `weights/…` and `extra/…`. An order's
+payload is the same for all hospitals; each has an envelope of its own.
 """
 
 from collections.abc import Mapping
@@ -44,9 +44,9 @@ class Orders:
     base: str
 
 
-def update_template(delta: Weights, tensors: Weights) -> Template:
-    """Of updates like these: the shared floating tensors, and what else the local rule sends."""
-    return template_of(states.join(delta=delta, tensors=tensors))
+def update_template(delta: Weights, tensors: Weights, buffers: Weights) -> Template:
+    """Of updates like these: shared parameters, what else the local rule sends, statistics."""
+    return template_of(states.join(delta=delta, tensors=tensors, buffers=buffers))
 
 
 def order_template(weights: Weights, extra: Weights) -> Template:
@@ -56,7 +56,7 @@ def order_template(weights: Weights, extra: Weights) -> Template:
 
 def of_update(update: Update, run: str, base: str, nonce: str, private: PrivateKey) -> Message:
     """base: of the order that it answers. Raises RefusalError (form) for unfit names."""
-    body = to_bytes(states.join(delta=update.delta, tensors=update.tensors))
+    body = to_bytes(states.join(delta=update.delta, tensors=update.tensors, buffers=update.buffers))
     scalars = {f"{_SCALAR}{name}": value for name, value in update.scalars.items()}
     envelope = Envelope(
         kind=UPDATE,
@@ -129,6 +129,7 @@ def update_in(envelope: Envelope, tensors: Weights) -> Update:
         tensors=states.part(tensors, "tensors"),
         scalars=scalars,
         sent=envelope.sent,
+        buffers=states.part(tensors, "buffers"),
     )
 
 

@@ -22,7 +22,6 @@ from federated.records import RawHospital
 from federated.site import LocalSite
 from federated.statistics import FeatureStatistics, squares
 from federated.types import Order, Trained, Weights
-from federated.weights import floating
 from tasks.exchange import keys
 from tasks.exchange.admission import Accepted, Awaited, Refused, accept_order
 from tasks.exchange.audit import Event
@@ -197,7 +196,7 @@ class Placed:
     def awaited(self) -> Awaited:
         """Orders of any round: which of its states counts, each order says itself."""
         session, weights = self.session, weights_of(self.local.network)
-        extra = {name: t.float() for name, t in floating(weights).items()}
+        extra = {n: weights[n].float() for n, _ in self.local.network.named_parameters()}
         voice = session.voice
         key = voice.site.coordinator
         return Awaited(voice.run, voice.site.name, 0, key, order_template(weights, extra))

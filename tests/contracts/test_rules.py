@@ -16,7 +16,7 @@ from federated.initial import build, weights_of
 from federated.local import LocalTask
 from federated.selection import Candidates
 from federated.types import Split, Update, Weights
-from federated.weights import from_bytes, to_bytes
+from federated.weights import from_bytes, to_bytes, trained_names
 from tests.federated.make import aggregated, rows, task
 
 AGGREGATIONS = plugins.names("federated.aggregation")
@@ -233,13 +233,16 @@ def test_local_training_is_a_function_of_its_arguments(name: str) -> None:
 
     def trained() -> Weights:
         torch.manual_seed(random.randrange(2**31))  # global state must not matter
-        result: Weights = rule.train(work(network, weights, data, rule.step_count(20))).delta
-        return result
+        result = rule.train(work(network, weights, data, rule.step_count(20)))
+        assert result.delta.keys() == trained_names(network)
+        assert result.buffers.keys() == {"norm.running_mean", "norm.running_var"}
+        assert not same(result.buffers, {k: weights[k] for k in result.buffers})
+        both: Weights = result.delta | result.buffers
+        return both
 
     first, second = trained(), trained()
     assert all(torch.equal(first[k], second[k]) for k in first)
     assert all(torch.equal(weights[k], kept[k]) for k in kept)
-    assert set(first) == {k for k, v in weights.items() if v.is_floating_point()}
     assert any(bool(first[k].any()) for k in ("last.weight", "last.bias"))
 
 
@@ -354,7 +357,7 @@ def test_what_a_personal_rule_keeps_is_not_sent_and_is_what_is_evaluated(name: s
     def trained(seed: int) -> tuple[Weights, Weights]:
         given = task(network, weights, data, 3, seed, own=own_names)
         result, own = rule.train(local, given, {})
-        return result.delta, own
+        return result.delta | result.buffers, own
 
     (delta, own), again = trained(1), trained(1)
     assert same(delta, again[0])

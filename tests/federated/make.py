@@ -76,9 +76,9 @@ def task(
     return LocalTask(network, weights, data, steps, drawn, YES_NO, **more)
 
 
-def aggregated(step: Weights, cohort: int = 3, hospitals: int = 3) -> Aggregate:
+def aggregated(step: Weights, share: float = 1.0) -> Aggregate:
     """What a server rule gets."""
-    return Aggregate(step, {}, cohort, hospitals)
+    return Aggregate(step, {}, {}, share)
 
 
 def update(

@@ -13,7 +13,7 @@ from torch import nn
 
 from federated.algorithm import Algorithm
 from federated.config import EvaluationConfig
-from federated.coordinator import aggregate
+from federated.coordinator import aggregate, apply
 from federated.local import LocalTask
 from federated.objectives.regression import Regression
 from federated.site import LocalSite
@@ -115,7 +115,8 @@ def federate(
             trained = members[i].train(order, states[i], steps[i] if steps else None)
             states[i] = trained.state
             updates.append(trained.update)
-        combined = aggregate(rules, updates, len(members))
-        weights, server = rules.server.apply(weights, combined, server)
+        examples = {f"h{i}": site.rows.examples for i, site in enumerate(members)}
+        combined = aggregate(rules, updates, weights, examples)
+        weights, server = apply(rules, weights, combined, server)
         seen.append(vector(weights))
     return seen

@@ -118,6 +118,9 @@ def test_what_hospitals_can_always_compute_fits_every_local_rule() -> None:
 # -- the coordinator
 
 
+TWO = {"a": 1, "b": 1}
+
+
 def sent(hospital: str, value: float, change: float, examples: int = 1) -> Update:
     one = {"w": torch.tensor([value])}
     return Update(hospital, 1, one, examples, 1, 0.5, {"w": torch.tensor([change])})
@@ -125,26 +128,29 @@ def sent(hospital: str, value: float, change: float, examples: int = 1) -> Updat
 
 def test_a_round_by_hand() -> None:
     updates = [sent("a", 1.0, 0.5, 1), sent("b", 4.0, -2.0, 2)]
-    got = aggregate(compose("fedavg", {}), updates, hospitals=5)
+    everyone = {"a": 1, "b": 2, "c": 7, "d": 1, "e": 1}
+    got = aggregate(compose("fedavg", {}), updates, {}, everyone)
     assert got.step["w"].tolist() == [3.0]  # (1·1 + 2·4) / 3
-    assert got.extra["w"].tolist() == [-1.5]  # a sum, whatever the sizes
-    assert (got.cohort, got.hospitals) == (2, 5)
+    assert got.extra["w"].tolist() == pytest.approx([-3.5 / 3])  # (1·½ - 2·2) / 3, as the updates
+    assert got.share == 3 / 12
     assert got.extra["w"].dtype == torch.float64
+    alike = aggregate(compose("local_sgd", {}), updates, {}, everyone)
+    assert (alike.extra["w"].tolist(), alike.share) == ([-0.75], 2 / 5)
 
 
 def test_updates_are_prepared_before_they_are_aggregated() -> None:
     given: Any = {"preaggregation": {"name": "norm_clipping", "norm": 2.0}}
-    got = aggregate(compose("local_sgd", given), [sent("a", 1.0, 0), sent("b", 40.0, 0)], 2)
+    got = aggregate(compose("local_sgd", given), [sent("a", 1.0, 0), sent("b", 40.0, 0)], {}, TWO)
     assert got.step["w"].tolist() == [1.5]
 
 
 def test_broken_extras_are_not_summed() -> None:
     with pytest.raises(OverflowError, match="'w'"):
-        aggregate(compose("fedavg", {}), [sent("a", 1.0, float("nan"))], 1)
+        aggregate(compose("fedavg", {}), [sent("a", 1.0, float("nan"))], {}, TWO)
     with pytest.raises(UpdateError, match="hospital 'a'"):
-        aggregate(compose("fedavg", {}), [sent("a", float("nan"), 1.0)], 1)
+        aggregate(compose("fedavg", {}), [sent("a", float("nan"), 1.0)], {}, TWO)
     with pytest.raises(ValueError, match="no updates"):
-        aggregate(compose("fedavg", {}), [], 1)
+        aggregate(compose("fedavg", {}), [], {}, TWO)
 
 
 def test_sizes_are_checked_before_anything_runs() -> None:
@@ -164,7 +170,9 @@ def test_scaffolds_server_by_hand() -> None:
     weights = {"w": torch.tensor([10.0])}
     state = rule.init(weights)
     assert (state, rule.broadcast(state)) == ({}, {})
-    given = aggregate(compose("local_sgd", {}), [sent("a", 1.0, 3.0), sent("b", 3.0, 1.0)], 8)
+    eight = dict.fromkeys("abcdefgh", 1)
+    both = [sent("a", 1.0, 3.0), sent("b", 3.0, 1.0)]
+    given = aggregate(compose("local_sgd", {}), both, {}, eight)
     weights, state = rule.apply(weights, given, state)
     assert weights["w"].tolist() == [11.0]  # 10 + ½·2
     assert state["w"].tolist() == [0.5]  # (3 + 1) / 8
@@ -172,20 +180,20 @@ def test_scaffolds_server_by_hand() -> None:
     assert state["w"].tolist() == [1.0]
     assert state["w"].dtype == torch.float64
     assert rule.broadcast(state)["w"].dtype == torch.float32
-    partial = aggregate(compose("local_sgd", {}), [make.update("a", [1.0])], 8)
+    partial = aggregate(compose("local_sgd", {}), [make.update("a", [1.0])], {}, eight)
     assert rule.apply(weights, partial, state)[1]["w"].tolist() == [1.0]
 
 
 def test_dyns_server_by_hand() -> None:
     rule = compose("feddyn", {}).server
-    weights = {k: torch.tensor([10.0]) for k in ("w", "n.running_mean")}
-    step = {k: torch.tensor([2.0], dtype=torch.float64) for k in weights}
+    weights = {"w": torch.tensor([10.0])}
+    step = {"w": torch.tensor([2.0], dtype=torch.float64)}
     state = rule.init(weights)
     assert state == {}
-    weights, state = rule.apply(weights, make.aggregated(step, 1, 4), state)
+    weights, state = rule.apply(weights, make.aggregated(step, 1 / 4), state)
     # h = -¼·2; w = 10 + 2 + ½
     assert {k: t.tolist() for k, t in state.items()} == {"w": [-0.5]}
-    assert {k: t.tolist() for k, t in weights.items()} == {"w": [12.5], "n.running_mean": [12.0]}
-    weights, state = rule.apply(weights, make.aggregated(step, 2, 4), state)
+    assert weights["w"].tolist() == [12.5]
+    weights, state = rule.apply(weights, make.aggregated(step, 2 / 4), state)
     assert state["w"].tolist() == [-1.5]
     assert weights["w"].tolist() == [16.0]

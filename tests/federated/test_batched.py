@@ -45,7 +45,8 @@ def test_fifty_rounds_stay_within_1e_5(case: str) -> None:
     now, together = begin(ours, weights), cohort(sites)
     for _ in range(ROUNDS):
         share = together.train(order(ours, now, ROUNDS))
-        now = advance(ours, now, {}, combine(ours, [share], len(sites)))
+        examples = {site.hospital: site.rows.examples for site in sites}
+        now = advance(ours, now, {}, combine(ours, [share], now.weights, examples))
     moved = max(float((alone.weights[k] - weights[k]).abs().max()) for k in weights)
     apart = max(float((alone.weights[k] - now.weights[k]).abs().max()) for k in weights)
     assert moved > 0.01

@@ -10,12 +10,14 @@ from federated.errors import UpdateError
 from federated.types import Update, Weights
 from tests.federated.make import update
 
-WEIGHTS: Weights = {"w": torch.zeros(2)}
-GOOD = update("st mary", [1.0, 2.0], round_=7)
+WEIGHTS: Weights = {"w": torch.zeros(2), "n.running_var": torch.ones(2)}
+MEASURED = frozenset({"n.running_var"})
+STATISTICS: Weights = {"n.running_var": torch.tensor([0.5, 0.0])}
+GOOD = replace(update("st mary", [1.0, 2.0], round_=7), buffers=STATISTICS)
 
 
 def test_a_good_update_passes_unchanged() -> None:
-    assert check_update(GOOD, WEIGHTS) is GOOD
+    assert check_update(GOOD, WEIGHTS, MEASURED) is GOOD
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,12 @@ def test_a_good_update_passes_unchanged() -> None:
         (replace(GOOD, delta={"w": torch.zeros(2).double()}), r"'w' is torch.float64"),
         (replace(GOOD, delta={"v": torch.zeros(2)}), "not the model's: v, w"),
         (replace(GOOD, delta={}), "not the model's: w"),
+        (replace(GOOD, buffers={}), r"not the model's: n\.running_var"),
+        (replace(GOOD, delta=GOOD.delta | STATISTICS), r"not the model's: n\.running_var"),
+        (
+            replace(GOOD, buffers={"n.running_var": torch.tensor([1.0, -0.53])}),
+            r"'n\.running_var' holds a variance below 0",
+        ),
         (replace(GOOD, examples=0), "0 examples"),
         (replace(GOOD, steps=0), "in 0 steps"),
         (replace(GOOD, loss=float("nan")), "training loss is nan"),
@@ -37,7 +45,7 @@ def test_a_good_update_passes_unchanged() -> None:
 )
 def test_a_bad_update_is_refused(bad: Update, why: str) -> None:
     with pytest.raises(UpdateError, match=why) as refused:
-        check_update(bad, WEIGHTS)
+        check_update(bad, WEIGHTS, MEASURED)
     assert "hospital 'st mary', round 7" in str(refused.value)
 
 

@@ -7,6 +7,7 @@ from federated.algorithm import compose
 from federated.batched import cohort
 from federated.devices import lane, placed, prepare, resolve
 from federated.errors import ConfigError
+from federated.federation import learning
 from federated.initial import weights_of
 from federated.shares import combine, train_share
 from federated.site import CPU, scratch
@@ -67,7 +68,11 @@ def test_a_batch_of_hospitals_on_cuda_is_near_the_cpus() -> None:
     here = {name: make.site(name, rules, 30 + 7 * i, seed=i) for i, name in enumerate("abc")}
     there = placed(here, torch.device("cuda"))
     order = Order(1, weights_of(here["a"].network))
-    alone = combine(rules, [train_share(rules, here.values(), order, {})], 3)
-    found = combine(rules, [cohort(list(there.values())).train(order)], 3)
+    alone = combine(
+        rules, [train_share(rules, here.values(), order, {})], order.weights, learning(here)
+    )
+    found = combine(
+        rules, [cohort(list(there.values())).train(order)], order.weights, learning(here)
+    )
     for name, step in alone.step.items():
         torch.testing.assert_close(found.step[name], step, atol=1e-5, rtol=0)

@@ -70,7 +70,8 @@ def test_after_a_round() -> None:
     kept = {"x": torch.ones(1)}
     now = Standing(4, {"w": torch.tensor([1.0])}, {}, {"b": kept, "a": kept})
     new = {"x": torch.zeros(1)}
-    mean = aggregate(rules(), [update("a", [2.0], round_=5), update("c", [4.0])], 3)
+    both = [update("a", [2.0], round_=5), update("c", [4.0])]
+    mean = aggregate(rules(), both, now.weights, dict.fromkeys("abc", 1))
     after = advance(rules(), now, {"a": new, "c": new}, mean)
     assert (after.round, after.weights["w"].tolist()) == (5, [4.0])  # 1 + (2 + 4)/2
     assert after.states == {"a": new, "b": kept, "c": new}

@@ -41,12 +41,13 @@ def test_of_batchnorm_means_and_variances_are_sent_and_counters_are_not() -> Non
     weights = weights_of(network)
     rows = Split(torch.randn(6, 1, 8, 8), torch.tensor([0, 1] * 3))
     rule = Sgd(batch_size=3)
-    delta = rule.train(task(network, weights, rows, 2, seed=0)).delta
-    assert delta.keys() == floating(weights).keys()
-    sent = [name for name in delta if name.endswith(("running_mean", "running_var"))]
-    assert sent
-    assert all(bool(delta[name].any()) for name in sent)
-    assert any(name.endswith("num_batches_tracked") for name in weights.keys() - delta.keys())
+    found = rule.train(task(network, weights, rows, 2, seed=0))
+    assert found.delta.keys() | found.buffers.keys() == floating(weights).keys()
+    assert all(name.endswith(("running_mean", "running_var")) for name in found.buffers)
+    assert found.buffers
+    assert not any(torch.equal(t, weights[name]) for name, t in found.buffers.items())
+    kept = weights.keys() - found.delta.keys() - found.buffers.keys()
+    assert all(name.endswith("num_batches_tracked") for name in kept)
 
 
 def test_resnet_refuses_tables_and_tiny_images() -> None:

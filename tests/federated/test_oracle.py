@@ -16,8 +16,8 @@ from federated.local.gradient import Gradient
 from federated.local.sgd import Sgd
 from federated.server.sgd import Sgd as ServerSgd
 from federated.site import LocalSite
-from federated.types import Aggregate, Order, Weights
-from tests.federated.make import algorithm, site, task
+from federated.types import Order, Weights
+from tests.federated.make import aggregated, algorithm, site, task
 
 LR = 0.3
 
@@ -39,7 +39,7 @@ def arrays(one: LocalSite) -> tuple[np.ndarray, np.ndarray]:
 def one_round(sites: list[LocalSite], aggregation: object, weights: Weights) -> Weights:
     updates = [s.train(Order(1, weights), {}).update for s in sites]
     step = aggregation.aggregate(updates)  # type: ignore[attr-defined]
-    return ServerSgd().apply(weights, Aggregate(step, {}, len(sites), len(sites)), {})[0]
+    return ServerSgd().apply(weights, aggregated(step), {})[0]
 
 
 @pytest.mark.parametrize("rule", [Sgd(lr=LR, epochs=1, batch_size=None), Gradient(lr=LR)])

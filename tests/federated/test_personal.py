@@ -212,7 +212,7 @@ def ditto(lam: float, rounds: int, steps: int | None = 3) -> tuple[Array, Array]
         """A site whose last state can be looked at."""
 
         def __init__(self, site: LocalSite) -> None:
-            self.site, self.state = site, {}
+            self.site, self.state, self.rows = site, {}, site.rows
 
         def train(self, *order: Any) -> Any:
             trained = self.site.train(*order)

@@ -43,7 +43,9 @@ def test_all_and_only() -> None:
     drawn = torch.Generator()
     assert All().select(candidates(), drawn) == ["a", "b", "c", "d"]
     assert Only(hospitals=("d", "b")).select(candidates(), drawn) == ["b", "d"]
-    with pytest.raises(ConfigError, match=r"selection\.hospitals: no hospital 'bb'; did you mean"):
+    with pytest.raises(
+        ConfigError, match=r"selection\.hospitals: no hospital 'bb' that can train; did you mean"
+    ):
         Only(hospitals=("a", "bb")).select(candidates(), drawn)
 
 

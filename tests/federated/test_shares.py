@@ -18,6 +18,8 @@ from tests.federated.quadratic import hospitals, sites, start
 
 NAMES = ["fedavg", "local_sgd", "sum", "scaffold", "median", "fednova", "norm_clipping"]
 
+FOUR = {site.hospital: site.rows.examples for site in sites(hospitals(), compose("fedavg", {}))}
+
 
 def rules(name: str) -> Algorithm:
     local = {"lr": 0.02} if name == "sum" else {"lr": 0.02, "steps": 2, "batch_size": None}
@@ -39,10 +41,10 @@ def test_two_shares_are_one(name: str) -> None:
     members = sites(hospitals(), ours)
     whole = train_share(ours, members, order, {})
     parts = [train_share(ours, half, order, {}) for half in (members[2:], members[:2])]
-    one, other = combine(ours, [whole], 4), combine(ours, parts, 4)
+    one, other = (combine(ours, cut, order.weights, FOUR) for cut in ([whole], parts))
     assert same(one.step, other.step)
     assert same(one.extra, other.extra)
-    assert (one.cohort, other.cohort) == (4, 4)
+    assert (one.share, other.share) == (1.0, 1.0)
     assert same_states(whole, joined(parts))
 
 
@@ -55,8 +57,8 @@ def test_shares_are_what_the_aggregation_makes_of_updates(name: str) -> None:
     ours, order = rules(name), orders(rules(name))
     members = sites(hospitals(), ours)
     updates = [site.train(order, {}).update for site in members]
-    found = combine(ours, [train_share(ours, members, order, {})], 4)
-    assert same(found.step, aggregate(ours, updates, 4).step)
+    found = combine(ours, [train_share(ours, members, order, {})], order.weights, FOUR)
+    assert same(found.step, aggregate(ours, updates, order.weights, FOUR).step)
 
 
 def test_sums_hold_no_update_and_other_rules_hold_each() -> None:
@@ -76,8 +78,11 @@ def test_any_cut_gives_the_same_bits(cuts: Sequence[int]) -> None:
     members = sites(hospitals(), ours)
     edges = [0, *sorted(cuts), 4]
     parts = [members[a:b] for a, b in pairwise(edges) if a < b]
-    found = combine(ours, [train_share(ours, part, order, {}) for part in parts], 4)
-    assert same(found.step, combine(ours, [train_share(ours, members, order, {})], 4).step)
+    found = combine(
+        ours, [train_share(ours, part, order, {}) for part in parts], order.weights, FOUR
+    )
+    whole = combine(ours, [train_share(ours, members, order, {})], order.weights, FOUR)
+    assert same(found.step, whole.step)
 
 
 def test_an_update_with_nan_is_refused_by_name() -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from federated.config import load
-from federated.federation import advance, begin, order, select
+from federated.federation import advance, begin, learning, order, select
 from federated.initial import weights_of
 from federated.shares import combine, train_share
 from federated.weights import to_bytes
@@ -222,5 +222,7 @@ def alone(world: World, name: str, absent: Mapping[int, set[str]], **settings: A
         asked, given = select(rules, job.local, now, run.seed), order(rules, now, run.rounds)
         cohort = [job.local[h] for h in asked if h not in absent.get(given.round, ())]
         share = train_share(rules, cohort, given, now.states)
-        now = advance(rules, now, share.states, combine(rules, [share], len(job.local)))
+        now = advance(
+            rules, now, share.states, combine(rules, [share], now.weights, learning(job.local))
+        )
     return to_bytes(now.weights)

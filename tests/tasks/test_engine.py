@@ -15,7 +15,7 @@ from federated.algorithm import compose
 from federated.config import Config, load
 from federated.counts import merge
 from federated.errors import ConfigError, UpdateError, WardroundError
-from federated.federation import Standing, advance, begin, order, select
+from federated.federation import Standing, advance, begin, learning, order, select
 from federated.initial import weights_of
 from federated.shares import combine
 from federated.types import Order
@@ -98,7 +98,9 @@ def rounds(job: Job, engine: Engine, count: int) -> tuple[Standing, Evaluation]:
     for _ in range(count):
         names = select(rules, job.sites, now, seed=1)
         share = engine.train(names, order(rules, now, count), now.states)
-        now = advance(rules, now, share.states, combine(rules, [share], len(job.sites)))
+        now = advance(
+            rules, now, share.states, combine(rules, [share], now.weights, learning(job.sites))
+        )
     return now, engine.evaluate(now.round, now.weights, now.states)
 
 

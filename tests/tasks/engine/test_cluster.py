@@ -14,7 +14,7 @@ import yaml
 
 from federated.config import load
 from federated.errors import ConfigError, UpdateError, WardroundError
-from federated.federation import Standing, advance, begin, order, select
+from federated.federation import Standing, advance, begin, learning, order, select
 from federated.initial import weights_of
 from federated.shares import Share, combine
 from federated.types import Order
@@ -110,7 +110,9 @@ class Trial:
         given = [dict(zip(FIELDS, ("", 0, *own), strict=True)) for own in out.shares]
         trained: list[Share] = [self.runner.submit(train, one).result() for one in given]
         states = {h: state for share in trained for h, state in share.states.items()}
-        return advance(rules, now, states, combine(rules, trained, len(self.job.sites)))
+        return advance(
+            rules, now, states, combine(rules, trained, now.weights, learning(self.job.sites))
+        )
 
 
 FIELDS = ("who", "number", "engine", "cohort", "order", "states")
@@ -134,7 +136,9 @@ def test_what_comes_back_from_pickling_has_the_bits_of_one_process(
     for _ in range(2):
         cohort = select(rules, job.sites, now, seed=1)
         share = alone.train(cohort, order(rules, now, 2), now.states)
-        now = advance(rules, now, share.states, combine(rules, [share], len(job.sites)))
+        now = advance(
+            rules, now, share.states, combine(rules, [share], now.weights, learning(job.sites))
+        )
     assert to_bytes(found.weights) == to_bytes(now.weights)
     assert found.states.keys() == now.states.keys()
     assert all(to_bytes(s) == to_bytes(now.states[h]) for h, s in found.states.items())

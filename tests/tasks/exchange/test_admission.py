@@ -91,7 +91,7 @@ def test_any_finite_update_is_admitted_to_the_bit(
     )
     expected = replace(
         EXPECTED,
-        template=update_template(update.delta, tensors),
+        template=update_template(update.delta, tensors, {}),
         scalars=frozenset(scalars),
         norm_bound=None,
     )
@@ -163,7 +163,7 @@ def test_without_a_bound_any_finite_norm_is_admitted() -> None:
 def test_a_norm_beyond_float64_is_refused() -> None:
     """The squares overflow, so the norm is infinite; that is over any bound."""
     update = replace(UPDATE, delta={"w": torch.tensor([1e200, 1e200], dtype=torch.float64)})
-    expected = replace(EXPECTED, template=update_template(update.delta, update.tensors))
+    expected = replace(EXPECTED, template=update_template(update.delta, update.tensors, {}))
     assert refused(sent(update), replace(expected, norm_bound=1e190))[0] == "norm"
 
 

@@ -22,6 +22,7 @@ from federated.errors import WardroundError
 from federated.initial import weights_of
 from federated.site import LocalSite
 from federated.types import Order, Update
+from federated.weights import buffer_names
 from tasks.engine.late import Late
 from tasks.engine.sites import Board, RemoteSite, kept_at, sends_of
 from tasks.exchange.admission import Accepted
@@ -132,8 +133,16 @@ def met(config: tuple[Config, Path], site: Path, prefect_url: str) -> Iterator[M
             rules, weights = config[0].algorithm.rules, weights_of(ready.local.network)
             store = Store(common.location, ITSELF)
             board = Board(store.put, store.drop)
+            network = ready.local.network
             remote = RemoteSite(
-                talk, rules, board, sends_of(rules, weights), SECONDS, 1e6, Late("drop")
+                talk,
+                rules,
+                board,
+                sends_of(rules, network),
+                SECONDS,
+                1e6,
+                Late("drop"),
+                buffer_names(network),
             )
             yield Met(remote, hospital, Order(1, weights), events)
 

@@ -21,7 +21,7 @@ from tests.tasks.exchange.test_policy import SCHEMA
 
 HELLO = Hello(
     md5="0" * 32,
-    rows=RowCounts(40, 5, 10),
+    rows=RowCounts(40, 5, 10, 40),
     schema=SCHEMA,
     coverage=Coverage(hospital="north", rows=55, kept=55, classes={"0": 30, "1": 25}),
     sums=Sums((40, 0), (0.1, 0.0), (1e-18, 0.0)),

@@ -147,7 +147,7 @@ def bombs(room: int) -> list[bytes]:
 
 @pytest.mark.parametrize("update", [LARGE, MANY], ids=["large", "many"])
 def test_a_hostile_message_takes_no_more_memory_than_an_honest_one(update: Update) -> None:
-    expected = replace(EXPECTED, template=update_template(update.delta, {}))
+    expected = replace(EXPECTED, template=update_template(update.delta, {}, {}))
     right, room = sent(update), expected.template.header_most
     header, data = header_of(right.payload), data_of(right.payload)
     payloads = [file_of(bomb, data) for bomb in bombs(room)]

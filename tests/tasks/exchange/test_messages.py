@@ -9,7 +9,7 @@ from federated.algorithm import Algorithm, compose
 from federated.checks import check_update
 from federated.coordinator import aggregate
 from federated.errors import WardroundError
-from federated.federation import Standing, advance, begin, order, simulate
+from federated.federation import Standing, advance, begin, learning, order, simulate
 from federated.site import LocalSite, shared
 from federated.types import Update, Weights
 from federated.weights import digest, floating, to_bytes
@@ -46,14 +46,14 @@ def one_round(
             hospital=hospital,
             base=digest(to_bytes(now.weights)),
             key=NORTH.public,
-            template=update_template(shared(now.weights, site.own), sends),
+            template=update_template(shared(now.weights, site.own), sends, {}),
             max_examples=len(site.data.train),
             used=frozenset(),
             scalars=ours.needs,
         )
         admitted = admit(message.sealed, message.payload, expected)
         assert isinstance(admitted, Admitted)
-        updates.append(check_update(admitted.update, shared(now.weights, site.own)))
+        updates.append(check_update(admitted.update, shared(now.weights, site.own), site.buffers))
         kept[hospital] = trained.state
     return updates, kept
 
@@ -65,7 +65,7 @@ def test_rounds_by_messages_are_the_simulations(name: str) -> None:
     now = begin(ours, start())
     for _ in range(ROUNDS):
         updates, kept = one_round(ours, members, now)
-        now = advance(ours, now, kept, aggregate(ours, updates, len(members)))
+        now = advance(ours, now, kept, aggregate(ours, updates, now.weights, learning(members)))
     whole = simulate(ours, members, start(), ROUNDS, seed=0)
     assert to_bytes(now.weights) == to_bytes(whole.weights)
     assert not torch.equal(*(next(iter(w.values())) for w in (now.weights, start())))
