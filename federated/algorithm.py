@@ -28,8 +28,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "fedadagrad": {"server": {"name": "adagrad"}},
     "fedadam": {"server": {"name": "adam"}},
     "fedyogi": {"server": {"name": "yogi"}},
-    # Hospitals that differ. SCAFFOLD's and FedDyn's papers count hospitals alike; weighted by examples
-    # they end at the optimum of the pooled loss, as FedSGD does
+    # Hospitals that differ. SCAFFOLD's and FedDyn's papers count hospitals alike; weighted by
+    # examples they end at the optimum of the pooled loss, as FedSGD does
     "fedprox": {"local": {"name": "proximal"}},
     "scaffold": {"local": {"name": "scaffold"}, "server": {"name": "scaffold"}},
     "fednova": {"aggregation": {"name": "nova"}},

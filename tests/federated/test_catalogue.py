@@ -89,8 +89,9 @@ def test_presets_are_named_with_their_choices_and_papers() -> None:
     assert found["nnm"].source == (
         "Allouah et al. 2023, arXiv:2302.01772; Yin et al. 2018, arXiv:1803.01498"
     )
-    # the mean, which is FedAvg's, is not what SCAFFOLD is known by
-    assert found["scaffold"].rules["aggregation"] == "mean weighted_by=hospitals"
+    # the mean, which is FedAvg's, is not what FedSGD is known by
+    assert found["local_sgd"].rules["aggregation"] == "mean weighted_by=hospitals"
+    assert "McMahan" not in (found["scaffold"].source or "")
     assert found["scaffold"].source == "Karimireddy et al. 2020, arXiv:1910.06378"
     assert "McMahan et al. 2017, arXiv:1602.05629" in (found["fedavg"].source or "")
     assert all(one.source for one in presets())
