@@ -26,10 +26,12 @@ class DataConfig(Section):
     dataset: str
     source: Options
     hospitals: tuple[str, ...] = Field(strict=False)
+    leave_out: tuple[str, ...] = Field(strict=False)
     partition: Options
     test_fraction: float = Field(gt=0, lt=1)
     validation_fraction: float = Field(ge=0, lt=1)
     min_rows: int = Field(ge=2)
+    small_hospitals: Literal["refuse", "leave_out"]
     scaling: Literal["hospital", "federated", "off"]
     missing_indicators: bool
     seed: int = Field(ge=0)

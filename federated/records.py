@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SPLIT = "split"
 """Name of the column, or tensor, that keeps a published split among the prepared records."""
+PATIENT, TIME = "patient_code", "split_time"
+"""Names of the columns, or tensors, of whose a row is and when it was: whole numbers, no ids."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Table:
     source: the file or package the rows come from, for messages.
     split: the data set's own split, if it was published with one: what each row is for, codes of
         `federated.split` (same index).
+    patients: the patient of each row (same index), or None if the data name none.
+    times: when each row was, the larger the later (same index), if it is to be split by time.
     notes: sentences for the user about what was inferred or left out in reading the file.
     """
 
@@ -38,12 +42,20 @@ class Table:
     hospitals: pd.Series[str] | None
     source: str
     split: pd.Series[int] | None = None
+    patients: pd.Series[str] | None = None
+    times: pd.Series[int] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [*(column.name for column in self.schema.columns), self.schema.target]
-        if self.split is not None and SPLIT in names:
-            raise DataError(f"{self.source}: a column is called {SPLIT!r}, as its own split is")
+        if self.split is not None and (self.patients is not None or self.times is not None):
+            raise DataError(f"{self.source}: has a published split, which patients or times break")
+        for special, given in ((SPLIT, self.split), (PATIENT, self.patients), (TIME, self.times)):
+            if given is not None and special in names:
+                raise DataError(
+                    f"{self.source}: a column is called {special!r}, as one is that is written "
+                    "beside the rows; rename it"
+                )
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,7 @@ class RawHospital:
     features: float64 [n, F] with NaN for missing, or uint8 [n, c, h, w].
     targets: as `Split` has them.
     split: uint8 [n], what each row is for (`federated.split`: TRAIN, TEST or VALIDATION).
+    patients: int64 [n], whose each row is, as 0, 1, …; None if the data name no patients.
     """
 
     name: str
@@ -77,6 +90,7 @@ class RawHospital:
     split: Tensor
     schema: TableSchema | ImageSchema
     coverage: Coverage
+    patients: Tensor | None = None
 
     @property
     def train(self) -> Tensor:

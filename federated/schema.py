@@ -176,6 +176,8 @@ class Coverage(Record):
     hospital: str
     rows: int
     kept: int
+    patients: int | None = None
+    """patients of the rows kept, where the data name patients."""
     quarantined: dict[str, int] = {}
     """reason (column and rule) → rows set aside for it; a row may break several rules."""
     dropped_columns: dict[str, str] = {}

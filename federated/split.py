@@ -9,6 +9,8 @@ Validation rows are drawn by the same rule, by another generator, from the rows 
 testing: a test row is the same row whatever the validation fraction. Every class still keeps a
 training row, so a class of two rows that gave one for testing gives none here, and a hospital in
 which no class has a row to spare has no validation rows.
+
+Where the data name patients, a row here stands for one of them (`federated.patients`).
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def split(
         codes = _checked(hospital, published)
     if validation_fraction and VALIDATION not in codes:
         rest = np.flatnonzero(codes == TRAIN)
-        wanted = _round(rows * validation_fraction)
+        wanted = wanted_rows(rows, validation_fraction)
         drawn = generator("validation", data_seed, hospital)
         chosen = _stratified(targets[rest], wanted / len(rest), wanted, drawn)
         codes[rest[chosen]] = VALIDATION
@@ -70,7 +72,7 @@ def _test_rows(
     targets: NDArray[np.int64], fraction: float, drawn: np.random.Generator
 ) -> NDArray[np.bool_]:
     """True for a test row, bool [n]; at least one."""
-    test = _stratified(targets, fraction, _round(len(targets) * fraction), drawn)
+    test = _stratified(targets, fraction, wanted_rows(len(targets), fraction), drawn)
     if not test.any():
         test[drawn.integers(len(targets))] = True
     return test
@@ -112,6 +114,6 @@ def _shares(counts: NDArray[np.int64], fraction: float, wanted: int) -> NDArray[
     return given
 
 
-def _round(rows: float) -> int:
-    """To the nearest whole number of rows, halves up, at least one."""
-    return max(1, math.floor(rows + 0.5))
+def wanted_rows(rows: int, fraction: float) -> int:
+    """The share in whole rows: the nearest number, halves up, at least one."""
+    return max(1, math.floor(rows * fraction + 0.5))

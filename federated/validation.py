@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from federated.cells import Cells, check
-from federated.errors import DataError
 from federated.objectives import objective_of
 from federated.schema import Coverage, TableSchema
+from federated.sizes import require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +38,9 @@ def validate(hospital: str, frame: pd.DataFrame, schema: TableSchema, min_rows: 
     that is absent, undeclared, or broken in over half of its cells is set aside (read as missing).
     Raises DataError if fewer than `min_rows` rows are left.
     """
-    return settle(hospital, check(frame, schema), np.arange(len(frame)), schema, min_rows)
+    found = settle(hospital, check(frame, schema), np.arange(len(frame)), schema)
+    require([found.coverage], min_rows)
+    return found
 
 
 def settle(
@@ -46,13 +48,9 @@ def settle(
     cells: Cells,
     at: NDArray[np.int64],
     schema: TableSchema,
-    min_rows: int,
-    notes: tuple[str, ...] = (),
 ) -> Validated:
-    """`validate` for the rows at positions `at` of cells that were checked all at once.
-
-    notes: what the user is to know of the whole file.
-    """
+    """`validate` for the rows at positions `at` of cells that were checked all at once, however few
+    are left."""
     broken = {int(i): cells.broken[int(i)] for i in at if int(i) in cells.broken}
     dropped = cells.absent | _mostly_broken(broken, cells, at, schema)
     bad = {
@@ -69,13 +67,11 @@ def settle(
             "quarantined": dict(sorted(reasons.items())),
             "dropped_columns": dict(sorted(dropped.items())),
             "quarantined_classes": _outcomes(cells, np.setdiff1d(at, kept), schema),
-            "notes": notes,
         }
     )
-    enough(coverage, min_rows)
     frame = pd.DataFrame(values, index=cells.rows[kept], columns=[c.name for c in schema.columns])
     quarantine = sorted((int(cells.rows[i]), why) for i, found in bad.items() for why in found)
-    each = cells.targets[kept].reshape(len(kept), -1).T
+    each = np.atleast_2d(cells.targets[kept].T)
     targets = {c.name: column for c, column in zip(schema.targets, each, strict=True)}
     return Validated(frame.assign(**targets), tuple(quarantine), coverage)
 
@@ -100,18 +96,6 @@ def _mostly_broken(
             why = f"{counts[column.name]} of {present} cells break the schema"
             dropped[column.name] = why
     return dropped
-
-
-def enough(coverage: Coverage, min_rows: int) -> None:
-    """Raise DataError, with counts and reasons, for a hospital with fewer than `min_rows` rows."""
-    if coverage.kept >= min_rows:
-        return
-    reasons = "; ".join(f"{why} ({count})" for why, count in coverage.quarantined.items())
-    raise DataError(
-        f"hospital {coverage.hospital!r}: {coverage.kept} of {coverage.rows} rows are usable, "
-        f"data.min_rows asks for {min_rows}; rows set aside: {reasons or 'none'}. "
-        "Mend or add rows, lower data.min_rows, or give each hospital more rows (data.partition)"
-    )
 
 
 def cover(

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from federated.errors import CorruptDataError, DataError
 from federated.objectives import objective_of
-from federated.records import SPLIT, RawHospital
+from federated.records import PATIENT, SPLIT, TIME, RawHospital
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
 from federated.split import TEST, TRAIN, VALIDATION
 from tasks.files import write_atomic
@@ -83,11 +83,12 @@ def folders_in(parent: Path) -> list[str]:
 
 
 def read_table(folder: Path, schema: TableSchema) -> dict[str, Tensor]:
-    """A prepared `records.csv`: features float64 [n, F], targets [n, ...] and, if the data set was
-    published with one, split uint8 [n]."""
+    """A prepared `records.csv`: features float64 [n, F], targets [n, ...], and where the data have
+    them `split` uint8 [n], `patient_code` and `split_time` int64 [n]."""
     path = _present(folder, RECORDS_CSV, "prepare")
     names, asked = [c.name for c in schema.columns], [c.name for c in schema.targets]
-    types = {SPLIT: "uint8"} | dict.fromkeys([*names, *asked], "float64")
+    beside = {SPLIT: "uint8", PATIENT: "int64", TIME: "int64"}
+    types = beside | dict.fromkeys([*names, *asked], "float64")
     try:
         frame = pd.read_csv(path, dtype=types)
         values, targets = frame[names].to_numpy(), frame[asked].to_numpy()
@@ -97,8 +98,9 @@ def read_table(folder: Path, schema: TableSchema) -> dict[str, Tensor]:
         if not np.isin(cells, column.codes).all() if column.codes else np.isnan(cells).any():
             raise damaged(path, f"{column.name} is not as prepare wrote it", "prepare")
     found = {"features": values, "targets": objective_of(schema).encode(targets)}
-    if SPLIT in frame and types[SPLIT] == "uint8":  # else it is a feature or the target
-        found[SPLIT] = frame[SPLIT].to_numpy()
+    for name in beside.keys() - {*names, *asked}:  # else it is a feature or the target
+        if name in frame:
+            found[name] = frame[name].to_numpy()
     return {name: torch.tensor(values) for name, values in found.items()}
 
 
@@ -137,12 +139,14 @@ def load_hospital(folder: Path) -> RawHospital:
     tensors = read_tensors(folder, "partition")
     path = folder / RECORDS
     wanted = {"features", "targets", SPLIT}
-    if set(tensors) != wanted:
+    patients = tensors.pop(PATIENT, None)
+    if set(tensors) != wanted or (patients is None) != (coverage.patients is None):
         raise damaged(path, f"holds {sorted(tensors)}, not {sorted(wanted)}", "partition")
     row = schema.shape if isinstance(schema, ImageSchema) else (len(schema.columns),)
     rows = coverage.kept
     if tensors["features"].shape != (rows, *row) or not (
         len(tensors["targets"]) == len(tensors[SPLIT]) == rows
+        and (patients is None or len(patients) == rows)
     ):
         raise damaged(path, f"is not {rows} rows of {row}, as its neighbours say", "partition")
     if not torch.isin(tensors[SPLIT], torch.tensor([TRAIN, TEST, VALIDATION])).all():
@@ -154,6 +158,7 @@ def load_hospital(folder: Path) -> RawHospital:
         split=tensors[SPLIT],
         schema=schema,
         coverage=coverage,
+        patients=patients,
     )
 
 

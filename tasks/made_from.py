@@ -28,20 +28,22 @@ FITTED_ON_LOADING = frozenset({"scaling", "missing_indicators"})
 NO_EFFECT: Mapping[Step, frozenset[str]] = {
     "prepare": FITTED_ON_LOADING | {"test_fraction", "validation_fraction", "seed"},
     # a hospital's own folder depends on no other hospital's name
-    "partition": FITTED_ON_LOADING | {"hospitals"},
+    "partition": FITTED_ON_LOADING | {"hospitals", "leave_out"},
 }
 """Keys of `data` that a step makes no use of. Any other key counts, a new one too; dvc.yaml has the
 same keys."""
 CODE: Mapping[Step, tuple[str, ...]] = {
     "prepare": (
         *("federated.datasets", "federated.cells", "federated.cell_rules", "federated.validation"),
-        *("federated.schema", "federated.records", "federated.objectives"),
-        *("tasks.preparation", "tasks.groups", "tasks.hospital_files"),
+        *("federated.schema", "federated.records", "federated.objectives", "federated.sizes"),
+        *("federated.patients", "federated.duplicates", "tasks.preparation", "tasks.groups"),
+        *("tasks.leaks", "tasks.hospital_files"),
     ),
     "partition": (
         *("federated.partition", "federated.split", "federated.validation", "federated.schema"),
-        *("federated.records", "federated.objectives", "tasks.partitioning", "tasks.coverage"),
-        "tasks.hospital_files",
+        *("federated.records", "federated.objectives", "federated.sizes", "federated.patients"),
+        *("federated.time_split", "federated.duplicates", "tasks.partitioning", "tasks.splitting"),
+        *("tasks.groups", "tasks.leaks", "tasks.coverage", "tasks.hospital_files"),
     ),
 }
 """Modules and packages whose code a step's output depends on; dvc.yaml has the same files."""

@@ -7,6 +7,7 @@ hospital anew, and dvc.lock says so. It is a process of its own; nothing here im
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -83,6 +84,19 @@ def require_listed(project: Path, data: DataConfig) -> None:
     absent = unlisted(project, data) if is_running() else []
     if absent:
         raise ConfigError(advice(absent))
+
+
+def require_stages(data: DataConfig, made: Sequence[str]) -> None:
+    """Raise ConfigError where DVC runs `prepare` and has a stage for a hospital that is left out.
+
+    made: hospitals that `prepare` wrote.
+    """
+    idle = [name for name in data.hospitals if name not in made] if is_running() else []
+    if idle:
+        raise ConfigError(
+            f"data.hospitals lists {', '.join(idle)}, which take no part (data.leave_out, "
+            "data.small_hospitals): DVC has a stage for each that is listed, so remove them there"
+        )
 
 
 def advice(absent: list[str]) -> str:

@@ -4,6 +4,7 @@ Data that name no hospitals go to one folder, `all`. `partition` and `load_hospi
 steps of the way, offered here too.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,36 @@ from numpy.typing import NDArray
 
 from federated.cells import check
 from federated.config import DataConfig
+from federated.duplicates import elsewhere, row_hashes
 from federated.objectives import objective_of
 from federated.partition.natural import no_hospitals
-from federated.records import SPLIT, Images, Table
-from federated.schema import Coverage
-from federated.validation import enough, settle
+from federated.patients import owners
+from federated.records import PATIENT, SPLIT, TIME, Images, Table
+from federated.schema import Coverage, ImageSchema, TableSchema
+from federated.validation import settle
 from tasks import hospital_files as files
 from tasks.files import write_atomic
-from tasks.groups import ALL, check_listed, folders
+from tasks.groups import ALL, check_listed, folders, left_out_notes, left_small, without
 from tasks.hospital_files import load_hospital
+from tasks.leaks import shared_note
 from tasks.made_from import MADE_FROM, of_prepare
 from tasks.partitioning import partition
 
 __all__ = ["load_hospital", "partition", "prepare"]
 
 Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A group's rows, checked. contents: its files but for the coverage.
+
+    keys: of each row kept its patient, or a hash of the row where the data name no patients.
+    """
+
+    coverage: Coverage
+    contents: dict[str, bytes]
+    keys: NDArray[Any]
 
 
 def prepare(data: DataConfig, project: Path, out: Path) -> list[Coverage]:
@@ -41,20 +57,41 @@ def prepare(data: DataConfig, project: Path, out: Path) -> list[Coverage]:
     groups = _groups(record)
     if natural and ALL in groups:
         raise no_hospitals()
-    if natural:
-        check_listed(data.hospitals, list(groups))
+    asked = without(groups, data.leave_out)
+    found = _images(record, asked) if isinstance(record, Images) else _table(record, asked, natural)
     least = data.min_rows if natural else 1
-    written = (
-        _prepare_images(record, groups, least)
-        if isinstance(record, Images)
-        else _prepare_table(record, groups, least)
-    )
-    write_atomic(out / MADE_FROM, b"")
-    write_atomic(out / files.SCHEMA, files.json_bytes(record.schema))
-    contents = {coverage.hospital: parts for coverage, parts in written}
-    files.write_folders(out, contents, whole=True)
+    small = left_small([one.coverage for one in found], least, data.small_hospitals)
+    found = [one for one in found if one.coverage.hospital not in small]
+    if natural:
+        check_listed(data.hospitals, list(groups), [one.coverage.hospital for one in found])
+    notes = record.notes if isinstance(record, Table) else ()
+    told = _told(found, (*notes, *left_out_notes(data.leave_out, small, least)), natural)
+    _write(out, record.schema, told)
     write_atomic(out / MADE_FROM, files.json_bytes(made_from))
-    return [coverage for coverage, _ in written]
+    return [one.coverage for one in told]
+
+
+def _told(found: list[_Group], notes: tuple[str, ...], natural: bool) -> list[_Group]:
+    """The groups with notes: those about all, and of whom else knows its patients or rows."""
+    shared = elsewhere({one.coverage.hospital: one.keys for one in found if natural})
+
+    def of(one: Coverage) -> Coverage:
+        count = shared.get(one.hospital, 0)
+        own = (shared_note(one, count),) if count else ()
+        return one.model_copy(update={"notes": (*notes, *own)})
+
+    return [replace(one, coverage=of(one.coverage)) for one in found]
+
+
+def _write(out: Path, schema: TableSchema | ImageSchema, found: list[_Group]) -> None:
+    """The schema, and a folder a group; a record of an older making is emptied first."""
+    write_atomic(out / MADE_FROM, b"")
+    write_atomic(out / files.SCHEMA, files.json_bytes(schema))
+    contents = {
+        one.coverage.hospital: {**one.contents, files.COVERAGE: files.json_bytes(one.coverage)}
+        for one in found
+    }
+    files.write_folders(out, contents, whole=True)
 
 
 def _groups(record: Table | Images) -> dict[str, Rows]:
@@ -68,36 +105,39 @@ def _groups(record: Table | Images) -> dict[str, Rows]:
     return dict(sorted(zip(safe, pieces, strict=True)))
 
 
-def _prepare_table(
-    record: Table, groups: dict[str, Rows], least: int
-) -> list[tuple[Coverage, dict[str, bytes]]]:
-    """Each group's coverage and files."""
+def _table(record: Table, groups: dict[str, Rows], natural: bool) -> list[_Group]:
+    """Each group. Where hospitals are natural, their patients' codes depend on no other's rows."""
     cells = check(record.frame, record.schema)
+    whose = None if record.patients is None else record.patients.factorize()[0]
     found = []
     for name, at in groups.items():
-        good = settle(name, cells, at, record.schema, least, record.notes)
-        frame = good.frame
+        good = settle(name, cells, at, record.schema)
+        frame, coverage = good.frame, good.coverage
+        keys: NDArray[Any] = row_hashes(frame.to_numpy(), np.empty((len(frame), 0)))
+        beside: dict[str, Any] = {}
         if record.split is not None:
-            frame = frame.assign(**{SPLIT: record.split.loc[frame.index]})
+            beside[SPLIT] = record.split.loc[frame.index]
+        if record.times is not None:
+            beside[TIME] = record.times.loc[frame.index]
+        if whose is not None:
+            keys = whose[record.frame.index.get_indexer(frame.index)]
+            beside[PATIENT] = owners(keys) if natural else keys
+            coverage = coverage.model_copy(update={"patients": len(np.unique(keys))})
         contents = {
-            files.RECORDS_CSV: files.table_bytes(frame),
+            files.RECORDS_CSV: files.table_bytes(frame.assign(**beside)),
             files.QUARANTINE: files.quarantine_bytes(good.quarantine),
-            files.COVERAGE: files.json_bytes(good.coverage),
         }
-        found.append((good.coverage, contents))
+        found.append(_Group(coverage, contents, keys))
     return found
 
 
-def _prepare_images(
-    record: Images, groups: dict[str, Rows], least: int
-) -> list[tuple[Coverage, dict[str, bytes]]]:
-    """Each group's coverage and files. The readers have checked shapes and labels."""
+def _images(record: Images, groups: dict[str, Rows]) -> list[_Group]:
+    """Each group. The readers have checked shapes and labels."""
     found = []
     for name, at in groups.items():
         labels = record.labels[at]
         classes = objective_of(record.schema).tally(labels)
         coverage = Coverage(hospital=name, rows=len(at), kept=len(at), classes=classes)
-        enough(coverage, least)
         pixels = np.ascontiguousarray(record.pixels[at])
         tensors: dict[str, NDArray[Any]] = {"features": pixels, "targets": labels}
         if record.split is not None:
@@ -105,7 +145,6 @@ def _prepare_images(
         contents = {
             files.RECORDS: safetensors.numpy.save(tensors),
             files.QUARANTINE: files.quarantine_bytes(()),
-            files.COVERAGE: files.json_bytes(coverage),
         }
-        found.append((coverage, contents))
+        found.append(_Group(coverage, contents, row_hashes(pixels, labels)))
     return found

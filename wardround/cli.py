@@ -93,7 +93,7 @@ def prepare(params: Params = PARAMS, overrides: Set = None) -> None:
     from tasks import preparation
     from tasks.coverage import coverage_table, notes
     from tasks.hospital_files import remove_stale
-    from tasks.pipeline import require_listed
+    from tasks.pipeline import require_listed, require_stages
     from tasks.workspace import workspace
 
     config = load(params, overrides or [])
@@ -101,7 +101,9 @@ def prepare(params: Params = PARAMS, overrides: Set = None) -> None:
     require_listed(place.project, config.data)
     found = preparation.prepare(config.data, place.project, place.prepared)
     if config.data.partition["name"] == "natural":
-        remove_stale(place.hospitals, [one.hospital for one in found])
+        names = [one.hospital for one in found]
+        remove_stale(place.hospitals, names)
+        require_stages(config.data, names)
     _print(coverage_table(found))
     for note in notes(found):
         typer.echo(f"note: {note}")

@@ -32,10 +32,12 @@ OTHERS: dict[str, Any] = {
     "dataset": {"dataset": "synthetic", "source": {"hospitals": 2, "rows": 40}, "hospitals": []},
     "source": {"source": {**SOURCE, "drop": ["dose"]}},
     "hospitals": {"hospitals": []},
+    "leave_out": {"leave_out": ["south"]},
     "partition": {"partition": {"name": "iid", "hospitals": 2}, "hospitals": []},
     "test_fraction": {"test_fraction": 0.5},
     "validation_fraction": {"validation_fraction": 0.2},
     "min_rows": {"min_rows": 6},
+    "small_hospitals": {"small_hospitals": "leave_out"},
     "seed": {"seed": 7},
     "scaling": {"scaling": "off"},
     "missing_indicators": {"missing_indicators": False},
@@ -43,7 +45,7 @@ OTHERS: dict[str, Any] = {
 
 
 def rows(site: str, number: int = 30) -> pd.DataFrame:
-    generator = np.random.default_rng(len(site))
+    generator = np.random.default_rng([*site.encode()])
     return pd.DataFrame(
         {
             "site": site,

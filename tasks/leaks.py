@@ -1,0 +1,34 @@
+"""Sentences about patients, or rows, that stand on two sides: of a split, or of two hospitals."""
+
+from federated.duplicates import Hashes, copies
+from federated.schema import Coverage
+from federated.split import TEST, VALIDATION, Codes
+
+
+def split_notes(hospital: str, hashes: Hashes, codes: Codes) -> tuple[str, ...]:
+    """About rows that are the same in every cell, and have two uses. hashes: of each row."""
+    test, validation = copies(hashes, codes)
+    sides = [
+        (test, TEST, "test", "train or validate"),
+        (validation, VALIDATION, "validation", "train"),
+    ]
+    return tuple(
+        f"{hospital}: of {int((codes == code).sum())} {kind} rows {count} found again, the same in "
+        f"every cell, among the rows that {others}; remove copies from the file, or, if these are "
+        "patients with several rows, name their column in data.source.patient (of a table)"
+        for count, code, kind, others in sides
+        if count
+    )
+
+
+def shared_note(one: Coverage, count: int) -> str:
+    """About keys of a hospital that other hospitals have too: patients, or else whole rows."""
+    if one.patients is not None:
+        return (
+            f"{one.hospital}: {count} of its {one.patients} patient ids stand at other hospitals "
+            "too: if they are the same people, they may train at one hospital and test at another"
+        )
+    return (
+        f"{one.hospital}: {count} of its rows stand at other hospitals too, the same in every "
+        "cell: they may train at one hospital and test at another"
+    )
