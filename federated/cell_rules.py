@@ -55,7 +55,7 @@ def numbers(cells: Series, column: Declared) -> Series:
     cells = known(cells, column)
     if column.labels:
         codes = dict(zip(column.labels, column.codes, strict=True))
-        values = cells.map(_text, na_action="ignore").map(codes).astype("float64")
+        values = cells.map(text, na_action="ignore").map(codes).astype("float64")
         return (
             values
             if column.other is None
@@ -82,14 +82,14 @@ def _stripped(cell: object) -> object:
     return cell.strip() if isinstance(cell, str) else cell
 
 
-def _text(cell: object) -> str:
+def text(cell: object) -> str:
     """A number as its label has it: whole ones without `.0`, which missing cells bring."""
     whole = isinstance(cell, (float, np.floating)) and float(cell).is_integer()
     return str(int(cell)) if whole else str(cell)  # type: ignore[call-overload]
 
 
 def _is_mark(cells: Series, column: Declared) -> Series:
-    return cells.map(_text, na_action="ignore").isin(column.missing)
+    return cells.map(text, na_action="ignore").isin(column.missing)
 
 
 def _bounds(column: Declared) -> str:

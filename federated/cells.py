@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     Series = pd.Series[Any]
 
 
+MISSING = "missing"
+"""The rule that a cell of a target breaks if there is none."""
+
+
 @dataclass(frozen=True)
 class Cells:
     """Raw rows as numbers, and what is wrong with them.
@@ -30,6 +34,8 @@ class Cells:
     present: bool [n, F], False where missing. targets: as the objective has them, [n] or [n, k];
     class -1 or NaN for none.
     broken: position 0 … n-1 → column → the first rule it breaks.
+    strange: target column → position → the code there that it does not know, as text; "" for what
+    is no number, which may be a patient's own.
     absent: column → why it is set aside at every hospital.
     """
 
@@ -38,6 +44,7 @@ class Cells:
     present: NDArray[np.bool_]
     targets: NDArray[Any]
     broken: dict[int, dict[str, str]]
+    strange: dict[str, dict[int, str]]
     absent: dict[str, str]
 
 
@@ -63,7 +70,7 @@ def check(frame: pd.DataFrame, schema: TableSchema) -> Cells:
         positions = frame.index.get_indexer(pd.Index(cell_cases["index"].astype("int64")))
         names = zip(positions, cell_cases["column"], cell_cases["check"], strict=True)
         for position, column, rule in names:
-            reason = "missing" if rule == "not_nullable" else str(rule)
+            reason = MISSING if rule == "not_nullable" else str(rule)
             broken.setdefault(int(position), {}).setdefault(str(column), reason)
     return Cells(
         rows=frame.index.to_numpy(dtype=np.int64),
@@ -71,8 +78,25 @@ def check(frame: pd.DataFrame, schema: TableSchema) -> Cells:
         present=frame.reindex(columns=[c.name for c in schema.columns]).notna().to_numpy(),
         targets=objective_of(schema).encode(_values(frame, schema.targets)),
         broken=broken,
+        strange=_strange(frame, schema, broken),
         absent=absent,
     )
+
+
+def _strange(
+    frame: pd.DataFrame, schema: TableSchema, broken: dict[int, dict[str, str]]
+) -> dict[str, dict[int, str]]:
+    """What `Cells` says of codes that a target does not know."""
+    found: dict[str, dict[int, str]] = {column.name: {} for column in schema.targets}
+    for column in schema.targets:
+        cells = frame[column.name]
+        none = cell_rules.numbers(cells, column).isna().to_numpy()
+        for position, rule in ((i, rules_of.get(column.name)) for i, rules_of in broken.items()):
+            if rule not in (None, MISSING) and (column.codes or none[position]):
+                found[column.name][position] = (
+                    cell_rules.text(cells.iloc[position]) if column.codes else ""
+                )
+    return found
 
 
 def _known(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:

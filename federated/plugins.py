@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import date
 from typing import Any, TypeVar, cast, dataclass_transform
 
 import pydantic
@@ -112,5 +113,11 @@ def explain(error: pydantic.ValidationError, where: str) -> str:
         given = (
             "" if item["type"] in {"missing", "extra_forbidden"} else f" (got {item['input']!r})"
         )
-        lines.append(f"{place}: {item['msg']}{given}")
+        lines.append(f"{place}: {item['msg']}{given}{quotes(item['type'], item['input'])}")
     return "\n".join(lines)
+
+
+def quotes(kind: str, given: Any) -> str:
+    """Advice for a text that YAML took for something else, as it does with NO and 01."""
+    mistaken = kind == "string_type" and isinstance(given, (bool, int, float, date))
+    return "; YAML takes an unquoted NO or 01 for a value: quote it" if mistaken else ""

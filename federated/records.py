@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from federated.errors import DataError
 from federated.split import TEST, TRAIN, VALIDATION
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from federated.schema import Coverage, ImageSchema, TableSchema
 
+BadCells = Literal["missing", "quarantine", "refuse"]
+"""What a cell that the schema forbids becomes: a missing one, the end of its row, an error."""
 SPLIT = "split"
 """Name of the column, or tensor, that keeps a published split among the prepared records."""
 PATIENT, TIME = "patient_code", "split_time"
@@ -35,6 +37,7 @@ class Table:
     patients: the patient of each row (same index), or None if the data name none.
     times: when each row was, the larger the later (same index), if it is to be split by time.
     notes: sentences for the user about what was inferred or left out in reading the file.
+    bad_cells: what becomes of cells that the schema forbids, and of their rows.
     """
 
     frame: pd.DataFrame
@@ -45,6 +48,7 @@ class Table:
     patients: pd.Series[str] | None = None
     times: pd.Series[int] | None = None
     notes: tuple[str, ...] = ()
+    bad_cells: BadCells = "quarantine"
 
     def __post_init__(self) -> None:
         names = [*(column.name for column in self.schema.columns), self.schema.target]

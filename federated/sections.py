@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from federated.errors import ConfigError
-from federated.plugins import nearest
+from federated.plugins import nearest, quotes
 
 
 class Section(BaseModel):
@@ -86,7 +86,8 @@ def explain(error: ValidationError, root: type[Section]) -> str:
         elif item["type"] == "missing":
             lines.append(f"  {place}: missing")
         elif place:
-            lines.append(f"  {place}: {item['msg']} (got {item['input']!r})")
+            advice = quotes(item["type"], item["input"])
+            lines.append(f"  {place}: {item['msg']} (got {item['input']!r}){advice}")
         else:
             lines.append(f"  {item['msg']}")
     return "\n".join(lines)

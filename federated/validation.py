@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from federated.cells import Cells, check
+from federated.faults import reasons, require_features, require_outcomes
 from federated.objectives import objective_of
+from federated.records import BadCells
 from federated.schema import Coverage, TableSchema
 from federated.sizes import require
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Validated:
     """frame: float64 columns in the schema's order, then the target's (a class as int64 index);
-    index = raw row number. quarantine: (row number, "column: rule"), ordered."""
+    index = raw row number. quarantine: (row number, "column: rule"), ordered; with the words `read
+    as missing` where the row was kept."""
 
     frame: pd.DataFrame
     quarantine: tuple[tuple[int, str], ...]
@@ -48,32 +51,65 @@ def settle(
     cells: Cells,
     at: NDArray[np.int64],
     schema: TableSchema,
+    bad_cells: BadCells = "quarantine",
 ) -> Validated:
     """`validate` for the rows at positions `at` of cells that were checked all at once, however few
-    are left."""
+    are left.
+
+    bad_cells: what becomes of a feature's cell that breaks the schema. Raises DataError where it is
+    `refuse` and there is one, and for many codes that a target does not know.
+    """
+    require_outcomes(hospital, cells, at, schema)
     broken = {int(i): cells.broken[int(i)] for i in at if int(i) in cells.broken}
     dropped = cells.absent | _mostly_broken(broken, cells, at, schema)
     bad = {
-        i: [f"{c}: {rule}" for c, rule in found.items() if c not in dropped]
-        for i, found in broken.items()
+        i: {c: why for c, why in found.items() if c not in dropped} for i, found in broken.items()
     }
-    kept = np.array([i for i in at if not bad.get(int(i))], dtype=np.int64)
+    if bad_cells == "refuse":
+        require_features(hospital, bad, cells, schema)
+    lost = {i for i, found in bad.items() if _costs_row(found, schema, bad_cells)}
+    kept = np.array([i for i in at if int(i) not in lost], dtype=np.int64)
     values = cells.values[kept]
     values[:, [c.name in dropped for c in schema.columns]] = np.nan
-    reasons = Counter(reason for found in bad.values() for reason in found)
+    gaps = {i: found for i, found in bad.items() if i not in lost}
+    _empty(values, kept, gaps, schema)
     coverage = cover(hospital, values, cells.targets[kept], schema).model_copy(
         update={
             "rows": len(at),
-            "quarantined": dict(sorted(reasons.items())),
+            "quarantined": reasons(bad[i] for i in lost),
             "dropped_columns": dict(sorted(dropped.items())),
             "quarantined_classes": _outcomes(cells, np.setdiff1d(at, kept), schema),
+            "bad_cells": reasons(gaps.values()),
         }
     )
     frame = pd.DataFrame(values, index=cells.rows[kept], columns=[c.name for c in schema.columns])
-    quarantine = sorted((int(cells.rows[i]), why) for i, found in bad.items() for why in found)
+    listed = [
+        (int(cells.rows[i]), f"{column}: {why}{'' if i in lost else ' (read as missing)'}")
+        for i, found in bad.items()
+        for column, why in found.items()
+    ]
     each = np.atleast_2d(cells.targets[kept].T)
     targets = {c.name: column for c, column in zip(schema.targets, each, strict=True)}
-    return Validated(frame.assign(**targets), tuple(quarantine), coverage)
+    return Validated(frame.assign(**targets), tuple(sorted(listed)), coverage)
+
+
+def _costs_row(found: dict[str, str], schema: TableSchema, bad_cells: BadCells) -> bool:
+    """Is a row with these faults set aside? One without a valid target always is."""
+    asked = {column.name for column in schema.targets}
+    return bool(found) and (bad_cells == "quarantine" or not asked.isdisjoint(found))
+
+
+def _empty(
+    values: NDArray[np.float64],
+    kept: NDArray[np.int64],
+    gaps: dict[int, dict[str, str]],
+    schema: TableSchema,
+) -> None:
+    """Make bad cells missing, in place. values: of the rows at positions `kept`."""
+    row = {int(i): number for number, i in enumerate(kept)}
+    where = {column.name: number for number, column in enumerate(schema.columns)}
+    for i, found in gaps.items():
+        values[row[i], [where[column] for column in found]] = np.nan
 
 
 def _outcomes(cells: Cells, at: NDArray[np.int64], schema: TableSchema) -> dict[str, int]:

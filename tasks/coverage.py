@@ -1,6 +1,6 @@
 """What became of every hospital's raw rows, in counts and names: as a table, and in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -10,7 +10,15 @@ from federated.schema import Coverage
 def coverage_table(found: Sequence[Coverage]) -> Table:
     """One line a hospital, for the terminal."""
     table = Table(title="Coverage")
-    for name in ("hospital", "rows", "kept", "set aside", "columns set aside", "constant"):
+    for name in (
+        "hospital",
+        "rows",
+        "kept",
+        "set aside",
+        "read as missing",
+        "columns set aside",
+        "constant",
+    ):
         table.add_column(name, justify="right" if name in {"rows", "kept"} else "left")
     for one in found:
         table.add_row(
@@ -18,6 +26,7 @@ def coverage_table(found: Sequence[Coverage]) -> Table:
             str(one.rows),
             str(one.kept),
             _reasons(one) or "—",
+            _counted(one.bad_cells) or "—",
             _columns(one) or "—",
             ", ".join(one.constant) or "—",
         )
@@ -30,11 +39,12 @@ def notes(found: Sequence[Coverage]) -> list[str]:
 
 
 def set_aside(found: Sequence[Coverage]) -> list[str]:
-    """One line for every hospital that lost rows or columns: how many, and why."""
+    """One line for every hospital that lost rows, cells or columns: how many, and why."""
     lines = []
     for one in found:
         rows = f"{one.rows - one.kept} of {one.rows} rows ({_reasons(one)})"
         parts = [f"set aside {rows}"] if one.kept < one.rows else []
+        parts += [f"cells read as missing {_counted(one.bad_cells)}"] if one.bad_cells else []
         parts += [f"columns not used {_columns(one)}"] if one.dropped_columns else []
         lines += [f"{one.hospital}: {'; '.join(parts)}"] if parts else []
     return lines
@@ -42,9 +52,13 @@ def set_aside(found: Sequence[Coverage]) -> list[str]:
 
 def _reasons(one: Coverage) -> str:
     """Rules and how many rows break each, with the outcomes among those rows."""
-    rules = "; ".join(f"{rows}× {why}" for why, rows in one.quarantined.items())
+    rules = _counted(one.quarantined)
     outcomes = ", ".join(f"{name} {rows}" for name, rows in one.quarantined_classes.items())
     return f"{rules}; outcomes among them: {outcomes}" if outcomes else rules
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return "; ".join(f"{times}× {why}" for why, times in reasons.items())
 
 
 def _columns(one: Coverage) -> str:

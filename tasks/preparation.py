@@ -111,7 +111,7 @@ def _table(record: Table, groups: dict[str, Rows], natural: bool) -> list[_Group
     whose = None if record.patients is None else record.patients.factorize()[0]
     found = []
     for name, at in groups.items():
-        good = settle(name, cells, at, record.schema)
+        good = settle(name, cells, at, record.schema, record.bad_cells)
         frame, coverage = good.frame, good.coverage
         keys: NDArray[Any] = row_hashes(frame.to_numpy(), np.empty((len(frame), 0)))
         beside: dict[str, Any] = {}

@@ -76,7 +76,7 @@ class FedHeartDisease:
         assert whole.hospitals is not None  # heart_disease always names them
         hospitals = whole.hospitals[cells.index]
         split = _published(cells[heart_disease.TARGET], hospitals, self.path)
-        return records.Table(_coded(cells), SCHEMA, hospitals, self.path, split)
+        return records.Table(_coded(cells), SCHEMA, hospitals, self.path, split, notes=whole.notes)
 
 
 def _coded(cells: pd.DataFrame) -> pd.DataFrame:

@@ -68,13 +68,14 @@ class HeartDisease:
 
     def read(self, project: Path) -> records.Table:
         """Raw cells. Raises DataError if the file, its hospital or its target column is absent."""
-        frame = read_table(project / self.path)
+        raw = read_table(project / self.path)
+        frame = raw.frame
         for name in (HOSPITAL, TARGET):
             if name not in frame:
                 raise DataError(f"{self.path}: there is no column {name!r}")
         hospitals = hospitals_of(frame, HOSPITAL, self.path)
         frame = frame.drop(columns=HOSPITAL).assign(**{TARGET: _diagnosis(frame[TARGET])})
-        return records.Table(frame, SCHEMA, hospitals, self.path)
+        return records.Table(frame, SCHEMA, hospitals, self.path, notes=raw.notes)
 
 
 def _diagnosis(num: pd.Series[str]) -> pd.Series[str]:

@@ -1,19 +1,23 @@
 """The user's own CSV or Parquet file.
 
 Feature kinds are given in params.yaml, taken from a schema.json, or inferred from the file's
-columns; either way they end up in the prepared schema.json, to be read and corrected.
+columns; either way they end up in the prepared schema.json, to be read and corrected. What is
+inferred is said in the record's notes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
 
 from pydantic import Field
 
 from federated import plugins, records
+from federated.datasets import _columns, _marks, _target
+from federated.datasets._csv import Csv
 from federated.datasets._files import hospitals_of, read_table
-from federated.datasets._infer import column, infer, target_classes
 from federated.errors import ConfigError, DataError
 from federated.schema import (
     Column,
@@ -29,29 +33,46 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Names = Annotated[tuple[str, ...], Field(strict=False)]
+Codes = Annotated[tuple[str | int | float, ...], Field(strict=False)]
 
 
 @plugins.options
 class Table:
-    """path: .csv or .parquet, relative to the project or absolute. To predict, one of:
-    target, a column of classes, or of numbers with target_kind `value`; labels, several 0/1
-    columns; time and event, columns of a time ≥ 0 and of 1 for an event, 0 for a censored patient.
-    hospital: the column that names the hospital, or null. numeric, binary, categorical: features
-    by kind; if all three are empty, kinds are inferred. drop: columns left out. schema: a
-    schema.json used instead (a hospital at its own site must not infer codes from its own rows).
+    """path: .csv or .parquet, relative to the project or absolute. csv: its delimiter, decimal and
+    encoding, found out if not given. To predict, one of: target, a column of classes, or of numbers
+    with target_kind `value`; labels, several yes/no columns; time and event, columns of a time ≥ 0
+    and of whether it ends in an event. classes: those of the target, in order. positive: which of
+    two classes, or of a label's two codes, is the event. event_value: the code of the event, where
+    it is not 1 of 0 and 1. hospital: the column that names the hospital, or null. numeric, binary,
+    categorical: features by kind; if all three are empty, kinds are inferred. max_categories: of a
+    categorical column with more, so many of the commonest are inputs, and the rest is `other`.
+    keep: columns used although they look like an id or like the target. drop: columns left out.
+    missing: what stands for a missing cell, beside blanks, NA and the like; not_missing: of those,
+    what does not. bad_cells: a cell that the schema forbids is read as missing, costs its row
+    (quarantine), or is an error (refuse). schema: a schema.json used instead (a hospital at its own
+    site must not infer codes from its own rows).
     """
 
     path: str
     target: str | None = None
     target_kind: Literal["classes", "value"] = "classes"
+    classes: Codes = ()
+    positive: str | int | float | bool | None = None
     labels: Names = ()
     time: str | None = None
     event: str | None = None
+    event_value: str | int | float | bool | None = None
     hospital: str | None = None
     numeric: Names = ()
     binary: Names = ()
     categorical: Names = ()
+    max_categories: int | None = Field(default=None, ge=1)
+    keep: Names = ()
     drop: Names = ()
+    missing: Codes = ()
+    not_missing: Names = ()
+    bad_cells: records.BadCells = "missing"
+    csv: Csv = Csv()
     schema: str | None = None
 
     def __post_init__(self) -> None:
@@ -63,6 +84,14 @@ class Table:
             )
         if len(self.labels) == 1:
             raise ConfigError("data.source.labels: one label alone is a target; name it there")
+        if self.classes and (self._classes is None or self.schema is not None):
+            raise ConfigError("data.source.classes: are of a target's classes, without a schema")
+        if self.classes and len(set(map(_code, self.classes))) < max(2, len(self.classes)):
+            raise ConfigError("data.source.classes: name two different classes or more")
+        if self.positive is not None and self._classes is None and not self.labels:
+            raise ConfigError("data.source.positive: is of a target with two classes, or of labels")
+        if self.event_value is not None and self.event is None:
+            raise ConfigError("data.source.event_value: is of a time and an event")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -71,20 +100,45 @@ class Table:
 
     def read(self, project: Path) -> records.Table:
         """Raw cells and their schema. Raises DataError naming the file and the column at fault."""
-        frame = read_table(project / self.path)
-        self._require(frame)
-        hospitals = None
+        raw = read_table(
+            project / self.path, self.csv, self.missing, self.not_missing, self.categorical
+        )
+        self._require(raw.frame)
+        frame, hospitals = raw.frame.drop(columns=[*self.drop]), None
         if self.hospital is not None:
             hospitals = hospitals_of(frame, self.hospital, self.path)
             frame = frame.drop(columns=self.hospital)
-        frame = _texts(frame.drop(columns=list(self.drop)), self._classes)
-        schema = self._given(project) or TableSchema(
-            columns=self._columns(frame),
-            target=self.target or self.event or "labels",
-            classes=target_classes(frame[self._classes], self.path) if self._classes else (),
-            question=self._question,
+        given = self._given(project)
+        asked = self._target_cells(frame, given)
+        frame = frame.assign(**asked.cells)
+        if given is not None:
+            frame, marks = _columns.under(given.columns, frame)
+            schema, notes = given, asked.notes
+        else:
+            found = _columns.features(frame, self._asked, hospitals, self._wishes, self.path)
+            frame, marks, notes = found.frame, found.marks, (*asked.notes, *found.notes)
+            schema = TableSchema(
+                columns=_with_marks(found.columns, [raw.marks, marks]),
+                target=self.target or self.event or "labels",
+                classes=asked.classes,
+                question=self._question,
+            )
+        said = (*_marks.sentences(raw.marks), *_marks.sentences(marks))
+        return records.Table(
+            frame,
+            schema,
+            hospitals,
+            self.path,
+            notes=(*raw.notes, *notes, *said),
+            bad_cells=self.bad_cells,
         )
-        return records.Table(frame, schema, hospitals, self.path)
+
+    @property
+    def _wishes(self) -> _columns.Wishes:
+        kinds = dict.fromkeys(self.numeric, "numeric")
+        kinds |= dict.fromkeys(self.binary, "binary")
+        kinds |= dict.fromkeys(self.categorical, "categorical")
+        return _columns.Wishes(kinds, self.keep, self.max_categories)
 
     @property
     def _classes(self) -> str | None:
@@ -105,11 +159,29 @@ class Table:
         """The columns to be predicted."""
         return [n for n in (self.target, *self.labels, self.time, self.event) if n is not None]
 
+    def _target_cells(self, frame: pd.DataFrame, given: TableSchema | None) -> _Asked:
+        """The cells to be predicted, in the schema's spelling."""
+        if self._classes is not None:
+            known = given.classes if given is not None else tuple(map(_code, self.classes))
+            found = _target.classes(frame[self._classes], known, _code(self.positive), self.path)
+            if given is not None and found.names != known:
+                raise DataError(f"data.source.positive: the schema's event is {known[-1]!r}")
+            return _Asked({self._classes: found.cells}, found.names, found.notes)
+        flags = dict.fromkeys(self.labels, ("data.source.positive", self.positive))
+        if self.event is not None:
+            flags[self.event] = ("data.source.event_value", self.event_value)
+        cells, notes = {}, list[str]()
+        for name, (key, code) in flags.items():
+            event, whole = _code(code), given is None
+            cells[name], said = _target.flag(frame[name], event, key, self.path, whole=whole)
+            notes += said
+        return _Asked(cells, (), tuple(notes))
+
     def _require(self, frame: pd.DataFrame) -> None:
         """Every column named in params.yaml must be there, in one role."""
         named = [*self._asked, *self.numeric, *self.binary, *self.categorical, *self.drop]
         named += [self.hospital] if self.hospital is not None else []
-        for name in named:
+        for name in (*named, *self.keep):
             if name not in frame:
                 hint = plugins.nearest(name, [str(c) for c in frame.columns])
                 raise DataError(f"{self.path}: there is no column {name!r}; {hint}")
@@ -130,22 +202,31 @@ class Table:
             raise DataError(f"{path}: asks for {asked} in another way than data.source does")
         return schema
 
-    def _columns(self, frame: pd.DataFrame) -> tuple[Column, ...]:
-        kinds = dict.fromkeys(self.numeric, "numeric")
-        kinds |= dict.fromkeys(self.binary, "binary")
-        kinds |= dict.fromkeys(self.categorical, "categorical")
-        features = [str(name) for name in frame.columns if name not in self._asked]
-        if not kinds:
-            return tuple(infer(frame[name], self.path) for name in features)
-        return tuple(column(frame[n], kinds[n], self.path) for n in features if n in kinds)
+
+@dataclass(frozen=True)
+class _Asked:
+    """cells: column → what is to be predicted. classes: in order, if it is classes."""
+
+    cells: Mapping[str, pd.Series[Any]]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def _texts(frame: pd.DataFrame, classes: str | None) -> pd.DataFrame:
-    """Numbers stay numbers; everything else, and classes, become text (missing stays so)."""
-    from pandas.api import types
+def _with_marks(columns: Sequence[Column], found: Sequence[_marks.Counts]) -> tuple[Column, ...]:
+    """Columns that know which of their cells stood for a missing one."""
+    each = {
+        column.name: tuple(
+            mark for counts in found for mark in counts if column.name in counts[mark]
+        )
+        for column in columns
+    }
+    return tuple(column.model_copy(update={"missing": each[column.name]}) for column in columns)
 
-    def number(cells: pd.Series) -> bool:
-        return types.is_numeric_dtype(cells) and not types.is_bool_dtype(cells)
 
-    texts = [n for n in frame.columns if n == classes or not number(frame[n])]
-    return frame.astype(dict.fromkeys(texts, "str"))
+@overload
+def _code(code: str | float) -> str: ...
+@overload
+def _code(code: str | float | None) -> str | None: ...
+def _code(code: str | float | None) -> str | None:
+    """A code of params.yaml as text."""
+    return None if code is None else str(code)

@@ -1,11 +1,15 @@
 """Made-up rows that break the schema in every way, one at a time."""
 
+from typing import Literal
+
+import numpy as np
 import pandas as pd
 import pytest
 
+from federated.cells import check
 from federated.errors import DataError
 from federated.schema import Column, Labels, Question, Survival, TableSchema, Value
-from federated.validation import Validated, validate
+from federated.validation import Validated, settle, validate
 
 SCHEMA = TableSchema(
     columns=(
@@ -50,7 +54,6 @@ def test_good_rows_become_numbers() -> None:
         ("sex", "2", "sex: not one of 0, 1"),
         ("pain", "odd", "pain: not one of dull, sharp"),
         ("ill", None, "ill: missing"),
-        ("ill", "maybe", "ill: not one of no, yes"),
     ],
 )
 def test_a_bad_cell_quarantines_its_row(column: str, cell: str | None, reason: str) -> None:
@@ -126,36 +129,96 @@ def asked(question: Question, **columns: list[object]) -> Validated:
     return validate("h", raw, schema, 1)
 
 
-def test_values_that_are_missing_not_finite_or_out_of_range_are_quarantined() -> None:
-    found = asked(Value(unit="days", low=0, high=99), days=["3.5", None, "inf", "100", "long"])
+def test_values_that_are_missing_or_out_of_range_are_quarantined() -> None:
+    found = asked(Value(unit="days", low=0, high=99), days=["3.5", None, "1e2", "100", "-1"])
     assert found.frame["days"].tolist() == [3.5]
     assert found.quarantine == (
         (2, "days: missing"),
-        (3, "days: not a number"),
-        (4, "days: outside 0 to 99 days"),
-        (5, "days: not a number"),
+        *((row, "days: outside 0 to 99 days") for row in (3, 4, 5)),
     )
     assert found.coverage.classes == {"days": 1}
+    assert found.coverage.quarantined_classes == {}
 
 
-def test_labels_other_than_0_and_1_are_quarantined() -> None:
-    found = asked(Labels(names=("a", "b")), a=[0, 1, 2, None, 1], b=["1", "0", "1", "1", "yes"])
-    assert found.frame[["a", "b"]].to_numpy().tolist() == [[0, 1], [1, 0]]
-    assert [row for row, _ in found.quarantine] == [3, 4, 5]
-    assert found.coverage.classes == {"a": 1, "b": 1}
-
-
-def test_times_before_0_and_unknown_events_are_quarantined() -> None:
+def test_times_before_0_are_quarantined() -> None:
     found = asked(
-        Survival(time="t", event="e", unit="months"), t=[1.5, -1, 3, None, 0], e=[1, 1, 2, 0, 0]
+        Survival(time="t", event="e", unit="months"), t=[1.5, -1, 3, None, 0], e=[1, 1, 0, 0, 0]
     )
-    assert found.frame[["t", "e"]].to_numpy().tolist() == [[1.5, 1], [0, 0]]
-    assert found.quarantine == (
-        (2, "t: outside 0 to ∞ months"),
-        (3, "e: not one of 0, 1"),
-        (4, "t: missing"),
+    assert found.frame[["t", "e"]].to_numpy().tolist() == [[1.5, 1], [3, 0], [0, 0]]
+    assert found.quarantine == ((2, "t: outside 0 to ∞ months"), (4, "t: missing"))
+    assert found.coverage.classes == {"event": 1, "censored": 2}
+
+
+@pytest.mark.parametrize(
+    ("question", "cells", "message"),
+    [
+        (
+            Labels(names=("a", "b")),
+            {"a": [0, 1, 2, None, 2], "b": [1, 0, 1, 1, 1]},
+            r"hospital 'h': target 'a' is none of 0, 1 in 2 of 5 rows: '2' \(2 rows\)\. "
+            r"Mend them, say in data\.source\.positive",
+        ),
+        (
+            Survival(time="t", event="e"),
+            {"t": [1, 2, 3, 4, 5], "e": ["1", "0", "9", "1", "dead"]},
+            r"'e' is none of 0, 1 in 2 of 5 rows: '9' \(1 rows\), 'dead' \(1 rows\)\. "
+            r"Mend them, say in data\.source\.event_value",
+        ),
+        (
+            Value(),
+            {"days": ["3", "four", "5", "6", "inf"]},
+            r"'days' is no number in 2 of 5 rows\. Mend them, or say in data\.source\.missing",
+        ),
+    ],
+)
+def test_codes_that_a_target_does_not_know_are_an_error(
+    question: Question, cells: dict[str, list[object]], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        asked(question, **cells)
+
+
+def test_one_strange_outcome_in_a_hundred_is_set_aside_two_are_an_error() -> None:
+    rows = pd.concat([frame()] * 17, ignore_index=True).set_axis(range(1, 103), axis="index")
+    rows.loc[7, "ill"] = "maybe"
+    found = validate("h", rows, SCHEMA, 2)
+    assert found.coverage.quarantined == {"ill: not one of no, yes": 1}
+    assert found.coverage.kept == 101
+    rows.loc[8, "ill"] = "Yes!"
+    known = r"target 'ill' is none of 'no', 'yes' in 2 of 102 rows: 'maybe' \(1 rows\), 'Yes!'"
+    with pytest.raises(DataError, match=known + r".*data\.source\.classes"):
+        validate("h", rows, SCHEMA, 2)
+
+
+@pytest.mark.parametrize("bad", ["missing", "quarantine"])
+def test_a_bad_cell_costs_its_cell_or_its_row(bad: Literal["missing", "quarantine"]) -> None:
+    raw = frame()
+    raw.loc[3, ["age", "sex"]], raw.loc[4, "age"], raw.loc[5, "ill"] = ["old", "9"], "121", None
+    found = settle("h", check(raw, SCHEMA), np.arange(6), SCHEMA, bad)
+    rules = {"age: not a number": 1, "age: outside 0 to 120 years": 1, "sex: not one of 0, 1": 1}
+    if bad == "missing":
+        assert found.coverage.bad_cells == rules
+        assert found.coverage.missing == {"age": 2, "pain": 1, "sex": 1}
+        assert found.coverage.quarantined == {"ill: missing": 1}
+        assert found.frame.loc[[3, 4], "age"].isna().all()
+        assert np.isnan(found.frame.loc[3, "sex"])
+        assert found.frame.loc[4, "sex"] == 1
+        assert found.quarantine[0] == (3, "age: not a number (read as missing)")
+    else:
+        assert found.coverage.quarantined == {**rules, "ill: missing": 1}
+        assert found.coverage.bad_cells == {}
+        assert found.frame.index.tolist() == [1, 2, 6]
+        assert found.coverage.quarantined_classes == {"no": 1, "yes": 1}
+
+
+def test_a_bad_cell_may_be_refused() -> None:
+    raw = frame(age=["50", "old", "70", "-4", "30", "20"])
+    message = (
+        r"hospital 'h': 1× age: not a number; 1× age: outside 0 to 120 years "
+        r"\(row number 2, 4\); mend"
     )
-    assert found.coverage.classes == {"event": 1, "censored": 1}
+    with pytest.raises(DataError, match=message):
+        settle("h", check(raw, SCHEMA), np.arange(6), SCHEMA, "refuse")
 
 
 def test_a_text_without_a_label_is_other_where_the_column_has_one() -> None:

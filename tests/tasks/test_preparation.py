@@ -147,23 +147,28 @@ def test_one_hospital_is_cut_from_its_own_folder_alone(tmp_path: Path) -> None:
         partition(data, tmp_path / "p", tmp_path / "h")
 
 
-def test_a_non_numeric_cell_is_quarantined_by_row_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bad", ["missing", "quarantine"])
+def test_a_non_numeric_cell_costs_its_cell_or_its_row(tmp_path: Path, bad: str) -> None:
     data = mine(tmp_path)
+    data = changed(data, source={**data.source, "bad_cells": bad})
     change(tmp_path, 14, "age", "ninety")
-    found = prepare(data, tmp_path, tmp_path / "p")
-    assert found[1].quarantined == {"age: not a number": 1}
-    assert (tmp_path / "p/south/quarantine.csv").read_text() == "row,reason\n14,age: not a number\n"
+    prepare(data, tmp_path, tmp_path / "p")
+    lost, rule = bad == "quarantine", "age: not a number"
+    listed = f"row,reason\n14,{rule}{'' if lost else ' (read as missing)'}\n"
+    assert (tmp_path / "p/south/quarantine.csv").read_text() == listed
     partition(data, tmp_path / "p", tmp_path / "h")
     raw = load_hospital(tmp_path / "h/south")
-    assert len(raw.targets) == raw.coverage.kept == 11
-    assert raw.coverage.quarantined == {"age: not a number": 1}
+    assert len(raw.targets) == raw.coverage.kept == 12 - lost
+    assert raw.coverage.quarantined == ({rule: 1} if lost else {})
+    assert raw.coverage.bad_cells == ({} if lost else {rule: 1})
+    assert int(raw.features.isnan().sum()) == 1 - lost
     assert not any(b"ninety" in data for data in contents(tmp_path / "p").values())
 
 
 def test_too_few_rows_names_the_hospital_and_writes_nothing(tmp_path: Path) -> None:
     data = changed(mine(tmp_path), min_rows=12)
-    change(tmp_path, 14, "age", "ninety")
-    with pytest.raises(DataError, match=r"'south': 11 of 12 rows .*age: not a number \(1\)"):
+    change(tmp_path, 14, "ill", "")
+    with pytest.raises(DataError, match=r"'south': 11 of 12 rows .*ill: missing \(1\)"):
         prepare(data, tmp_path, tmp_path / "p")
     assert not (tmp_path / "p").exists()
 
