@@ -56,6 +56,8 @@ def config() -> DataConfig:
         dataset="fed_heart_disease",
         source={},
         hospitals=tuple(SIZES),
+        leave_out=(),
+        small_hospitals="refuse",
         partition={"name": "natural"},
         test_fraction=0.1,
         validation_fraction=0.0,
