@@ -111,7 +111,7 @@ def measure_flow(overrides: Sequence[str]) -> float:
         federated_training(overrides=[*overrides, *own], project=scratch)
         return time.perf_counter() - begun
 
-    with tempfile.TemporaryDirectory() as scratch, prefect_server(Path.cwd()):
+    with tempfile.TemporaryDirectory() as scratch, prefect_server():
         shutil.copy("params.yaml", scratch)
         shutil.copytree("data/raw", f"{scratch}/data/raw")
         seconds(1, "warm")

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from federated.errors import WardroundError
+from tasks.mlflow_database import answering
 from tasks.server import prefect_server, server_url
 from tasks.study_plan import RUN_FILE, Plan, PlannedRun, write_study
 from tasks.tracking import ensure_experiment
@@ -55,11 +56,12 @@ def run_study(plan: Plan, jobs: int, show: Callable[[Finished], None]) -> tuple[
 def _run(
     plan: Plan, missing: Sequence[PlannedRun], jobs: int, show: Callable[[Finished], None]
 ) -> tuple[Finished, ...]:
-    ensure_experiment(plan.tracking_uri, plan.project, plan.study.name)
+    with answering(plan.tracking_uri):
+        ensure_experiment(plan.tracking_uri, plan.project, plan.study.name)
     failed = []
     orders = [_order(plan, one, alone=min(jobs, len(missing)) == 1) for one in missing]
     command = [sys.executable, "-m", "flows.study_worker"]
-    with prefect_server(plan.project):
+    with prefect_server():
         environment = {"PREFECT_API_URL": server_url(), "OMP_NUM_THREADS": "1"}
         with WorkerPool(command, jobs, environment, plan.folder / LOGS) as pool:
             for index, answer in pool.answers(orders):

@@ -13,6 +13,7 @@ from tasks.hospital_curves import CURVES_FILE, write_curves
 from tasks.job import Job
 from tasks.journal import Journal
 from tasks.lineage import flat
+from tasks.mlflow_database import FAULTS
 from tasks.outbox import silent
 from tasks.quantiles import worst
 from tasks.retention import copied_at_once, copied_at_the_end
@@ -73,7 +74,7 @@ class Mirror:
         """A fault of MLflow is a WardroundError that says how to go on."""
         try:
             yield
-        except tracking.FAULTS as error:
+        except FAULTS as error:
             what = "the end of the run is not copied"
             raise silent(what, self._journal.folder, error) from error
 
@@ -94,7 +95,7 @@ class Mirror:
 def warm(uri: str) -> None:
     """Bring MLflow's own database up to date. A server is left alone until there is a run."""
     if uri.startswith("sqlite:"):
-        with suppress(*tracking.FAULTS):  # the outbox meets it again, and says what to do
+        with suppress(*FAULTS):  # the outbox meets it again, and says what to do
             tracking.make_database(uri)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from federated.errors import WardroundError
+from tasks.faults import first_line, reason
 from tasks.journal import Journal
 from tasks.round_record import RoundRecord
 
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 def silent(what: str, journal: Path, error: Exception | None) -> WardroundError:
     """What to tell a person when MLflow does not answer."""
-    why = f"{type(error).__name__}: {error}" if error else "no answer"
+    why = reason(error) if error else "no answer"
     return WardroundError(
         f"MLflow: {what} ({why}). The journal {journal} is whole: the same command goes on from "
         "there once MLflow answers"
@@ -90,6 +91,14 @@ class Outbox:
                     what = f"rounds after {self._mirrored} are not copied"
                     raise self._silent(what) from self._error
                 self._changed.wait(left)
+
+    def opened(self, seconds: float) -> bool:
+        """Wait so long at most until the run is begun in MLflow, or cannot be; is it?"""
+        if not self._thread.ident:
+            self._thread.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._open or self._error is not None, seconds)
+            return self._open and self._error is None
 
     def end(self) -> None:
         """No more copies; one that is under way is not waited for."""
@@ -162,7 +171,9 @@ class Outbox:
         """Remember the error and wait; True if it is final."""
         with self._changed:
             if self._error is None and self._known and not self._ended:
-                _log.warning("MLflow does not answer; rounds are copied later (%s)", error)
+                _log.warning(
+                    "MLflow does not answer; rounds are copied later (%s)", first_line(error)
+                )
             self._error, self._open = error, False
             self._changed.notify_all()
             if not self._known:

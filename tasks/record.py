@@ -22,8 +22,10 @@ from tasks.job import Job
 from tasks.journal import Journal
 from tasks.kept import kept
 from tasks.outbox import Outbox
+from tasks.progress import tell
 from tasks.retention import Retention
 from tasks.round_record import RoundRecord
+from tasks.stopping import no_more_patience
 
 if TYPE_CHECKING:
     from tasks.export import Scoring
@@ -44,7 +46,10 @@ class Recorder:
         if job.config.run.keep_weights != "all":
             journal.retain(Retention(job.config.run))
         self._outbox = Outbox(journal, self._open, self._copy)
-        finished = journal.rounds()
+
+    def begin(self) -> None:
+        """Begin to copy what was left over when an earlier command was cut off."""
+        finished = self._journal.rounds()
         if finished:
             self._outbox.announce(finished[-1].round)
 
@@ -82,17 +87,11 @@ class Recorder:
 
     def close(self, status: str) -> None:
         """Mark the run in MLflow. After a fault MLflow may be silent: the fault is what counts."""
-        try:
-            if status == "FINISHED":
-                mirror = self._drained(self._patience)
-                with mirror.answering():
-                    mirror.close(status)
-            else:
-                self._close_after_a_fault(status)
-        finally:
-            self._outbox.end()
-
-    def _close_after_a_fault(self, status: str) -> None:
+        if status == "FINISHED":
+            mirror = self._drained(self._patience)
+            with mirror.answering():
+                mirror.close(status)
+            return
         try:
             mirror = self._drained(_SECONDS_AFTER_A_FAULT)
             with mirror.answering():
@@ -102,6 +101,29 @@ class Recorder:
                 mirror.close(status)
         except WardroundError as error:
             _log.warning("%s", error)
+
+    def stop(self) -> None:
+        """Mark the run KILLED, and say what is kept. Rounds that MLflow has not got yet wait for
+        the same command."""
+        rounds = self._journal.rounds()
+        if rounds:
+            kept = f"round {rounds[-1].round} of {self._job.config.run.rounds} is kept"
+            tell(f"stopped: {kept}; the same command goes on from there")
+        else:
+            tell("stopped before the first round; the same command begins again")
+        if not self._outbox.opened(_SECONDS_AFTER_A_FAULT):
+            _log.warning("MLflow does not answer: the run is not marked KILLED there")
+            return
+        assert self._mirror is not None, "an outbox that is open has begun the run"
+        try:
+            with self._mirror.answering():
+                self._mirror.close("KILLED")
+        except WardroundError as error:
+            _log.warning("%s", error)
+
+    def end(self) -> None:
+        """No more copies to MLflow."""
+        self._outbox.end()
 
     def _drained(self, seconds: float) -> "Mirror":
         """MLflow's run, once every round of the journal is copied."""
@@ -142,14 +164,21 @@ def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
     """A recorder of this job; marks the MLflow run FINISHED, FAILED or KILLED at the end."""
     to = Recorder(job, journal)
     try:
-        yield to
+        to.begin()
+        try:
+            yield to
+        except Exception:
+            to.close("FAILED")
+            raise
+        to.close("FINISHED")
     except Exception:
-        to.close("FAILED")
         raise
-    except BaseException:
-        to.close("KILLED")
+    except BaseException:  # a signal, wherever it came
+        no_more_patience()
+        to.stop()
         raise
-    to.close("FINISHED")
+    finally:
+        to.end()
 
 
 def _baselines(found: Results) -> dict[str, float]:

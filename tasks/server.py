@@ -1,20 +1,12 @@
-"""Prefect's server: the temporary one of a single command, and whether another one answers.
+"""Prefect's server: the temporary one of a single command, and whether another one answers."""
 
-Prefect's temporary server is a process of its own. It ends with the command, but a command that
-is killed leaves it behind; the next one finds the note of it and ends it.
-"""
-
-import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
-import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     TaskRunFilter,
@@ -27,53 +19,64 @@ from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    get_current_settings,
     temporary_settings,
 )
 
 from federated.errors import WardroundError
-from tasks.files import write_atomic
-from tasks.temporary_server import Begun
-
-if TYPE_CHECKING:
-    from prefect.server.api.server import SubprocessASGIServer
+from tasks.faults import advised, reason
+from tasks.temporary_server import Begun, start
 
 _SETTLE_SECONDS = 10.0
 _NOT_STARTED = "Prefect's temporary server did not start: {}. `wardround doctor` checks why"
 
 
 @contextmanager
-def prefect_server(project: Path, begun: Begun | None = None) -> Iterator[None]:
-    """A Prefect API for one command: the configured one, or a temporary one.
+def prefect_server(begun: Begun | None = None) -> Iterator[None]:
+    """A Prefect API for one command: the configured one, or a temporary one, which ends with this
+    process.
 
-    begun: the temporary one, if it is on its way up already; it ends with this process.
+    begun: the temporary one, if it is on its way up already. Raises WardroundError if none answers,
+    or one does not go on answering.
     """
-    if begun is None and os.environ.get("PREFECT_API_URL"):
+    if begun is None and PREFECT_API_URL.value():
         require_server()
-        yield
-        return
-    notes = project / ".prefect"
-    for left in notes.glob("temporary-server-*.json"):
-        _end_orphan(left)
-    note = notes / f"temporary-server-{os.getpid()}.json"
-    since = datetime.now(UTC)
-    if begun is not None:
-        _write_note(note, begun.process.pid)
-        _await(begun)
-    client = _start()
-    if begun is None and (embedded := _embedded().server_process) is not None:
-        _write_note(note, embedded.pid)
-    try:
-        # heartbeats tell a lasting server's automations of dead runs, and end a second late
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        with _answering(None):
             yield
-    finally:
+        return
+    since = datetime.now(UTC)
+    if begun is None:
+        begun = start(get_current_settings().to_environment_variables(exclude_unset=True))
+    _await(begun)
+    # heartbeats tell a lasting server's automations of dead runs, and end a second late
+    ours = {PREFECT_API_URL: begun.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    with temporary_settings(ours), _answering(begun), get_client(sync_client=True) as client:
+        try:
+            yield
+        except Exception:
+            _settle(client, since)
+            raise
         _settle(client, since)
-        note.unlink(missing_ok=True)
+
+
+@contextmanager
+def _answering(begun: Begun | None) -> Iterator[None]:
+    """A fault of the server is a WardroundError that says how to go on. begun: a temporary one,
+    which may know why."""
+    try:
+        yield
+    except httpx.HTTPError as error:  # Prefect's own errors of this kind are of this class
+        known = begun.last_words() if begun is not None else ""
+        why = advised(known) if known else reason(error)
+        raise WardroundError(
+            f"Prefect's server does not answer as it should ({why}). Finished rounds are in the "
+            "journal: the same command goes on from there"
+        ) from error
 
 
 def require_server() -> None:
     """Raise WardroundError unless the Prefect server of PREFECT_API_URL answers."""
-    url = os.environ.get("PREFECT_API_URL", "")
+    url = os.environ.get("PREFECT_API_URL") or PREFECT_API_URL.value()
     if not url:
         raise WardroundError(
             "no Prefect server is named; start one with `prefect server start`, then "
@@ -94,22 +97,7 @@ def require_server() -> None:
 
 def server_url() -> str:
     """The API within `prefect_server`, for processes that this one starts."""
-    return PREFECT_API_URL.value() or _embedded().api_url
-
-
-def _embedded() -> "SubprocessASGIServer":
-    """The server that Prefect starts itself."""
-    from prefect.server.api.server import SubprocessASGIServer  # two seconds of imports
-
-    return SubprocessASGIServer()
-
-
-def _start() -> SyncPrefectClient:
-    """Start the temporary server by asking for a client of it."""
-    try:
-        return get_client(sync_client=True)
-    except RuntimeError as error:
-        raise WardroundError(_NOT_STARTED.format(error)) from error
+    return PREFECT_API_URL.value() or ""
 
 
 def _await(begun: Begun) -> None:
@@ -126,35 +114,7 @@ def _await(begun: Begun) -> None:
             time.sleep(0.05)
     ended = begun.process.poll()
     why = "it does not answer" if ended is None else f"it ended with exit code {ended}"
-    raise WardroundError(_NOT_STARTED.format(why))
-
-
-def _write_note(note: Path, pid: int) -> None:
-    started = psutil.Process(pid).create_time()
-    values = {"pid": pid, "started": started, "owner": os.getpid()}
-    write_atomic(note, json.dumps(values).encode())
-
-
-def _end_orphan(note: Path) -> None:
-    """End the temporary server whose command was killed; only that very process."""
-    try:
-        known = json.loads(note.read_text())
-        if psutil.pid_exists(known["owner"]):
-            return
-        _end(psutil.Process(known["pid"]), known["started"])
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, psutil.NoSuchProcess):
-        pass  # another command was quicker, or was killed while it wrote
-    note.unlink(missing_ok=True)
-
-
-def _end(server: psutil.Process, started: float) -> None:
-    if server.create_time() != started:
-        return
-    server.terminate()
-    try:
-        server.wait(timeout=10)
-    except psutil.TimeoutExpired:
-        server.kill()
+    raise WardroundError(_NOT_STARTED.format(advised(begun.last_words() or why)))
 
 
 def _settle(client: SyncPrefectClient, begun: datetime) -> None:
@@ -166,5 +126,8 @@ def _settle(client: SyncPrefectClient, begun: datetime) -> None:
         ),
     )
     until = time.monotonic() + _SETTLE_SECONDS
-    while time.monotonic() < until and client.read_task_runs(task_run_filter=unfinished, limit=1):
-        time.sleep(0.05)
+    with suppress(httpx.HTTPError):  # the server is gone: what it knows is written
+        while time.monotonic() < until and client.read_task_runs(
+            task_run_filter=unfinished, limit=1
+        ):
+            time.sleep(0.05)

@@ -10,11 +10,15 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-_APP = "prefect.server.api.server:create_app"
+from tasks.environment import hushed
+
 _ENVIRONMENT = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
@@ -25,10 +29,12 @@ _SETTINGS_FILES = (".env", "prefect.toml")
 
 @dataclass
 class Begun:
-    """A server on its way up. answered: it is there."""
+    """A server on its way up. answered: it is there. said: what it wrote, unless a person reads
+    it on the terminal."""
 
     process: subprocess.Popen[bytes]
     url: str
+    said: IO[bytes] | None
     answered: bool = False
 
     def stop(self) -> None:
@@ -37,14 +43,23 @@ class Begun:
         One that has not answered may be making its tables: it ends after that, and is not waited
         for.
         """
-        self.process.terminate()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         if not self.answered:
             return
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def last_words(self) -> str:
+        """The last error that it wrote, or nothing."""
+        if self.said is None:
+            return ""
+        self.said.seek(0)
+        lines = self.said.read().decode(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if "Error: " in line), "")
 
 
 def begin(project: Path) -> Begun | None:
@@ -55,13 +70,28 @@ def begin(project: Path) -> Begun | None:
     """
     if "prefect" in sys.modules or not _surely_temporary(project):
         return None
+    begun = start({})
+    os.environ["PREFECT_API_URL"] = begun.url
+    return begun
+
+
+def start(settings: Mapping[str, str]) -> Begun:
+    """Start a server that ends with this process, however that ends. settings: variables of its
+    environment, besides this process's own."""
     port = _free_port()
-    command = [sys.executable, "-m", "uvicorn", "--factory", _APP, "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--log-level", "error", "--lifespan", "on"]
-    process = subprocess.Popen(command, env={**os.environ, **_ENVIRONMENT})
-    url = f"http://127.0.0.1:{port}/api"
-    os.environ["PREFECT_API_URL"] = url
-    begun = Begun(process, url)
+    module = "tasks.temporary_server_process"
+    code = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join([code, *filter(None, [os.environ.get("PYTHONPATH")])])
+    said = tempfile.TemporaryFile() if hushed() else None  # noqa: SIM115 - as long as the server
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, str(os.getpid()), str(port)],
+        env={**os.environ, **_ENVIRONMENT, **settings, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=said,
+        stderr=said,
+        start_new_session=True,  # Ctrl-C is for the command alone
+    )
+    begun = Begun(process, f"http://127.0.0.1:{port}/api", said)
     atexit.register(begun.stop)  # before any of Prefect's, so it runs after them
     return begun
 

@@ -10,6 +10,7 @@ from federated.contrast import MEAN, WORST, Curve, SeedResult, metrics_of
 from federated.errors import WardroundError
 from federated.plugins import nearest
 from federated.weights import digest_json
+from tasks.mlflow_database import answering, client_of, database_of
 
 SETTING_TAG = "wardround.setting"
 _GROUPS = {"global/": "", "mean_hospital/": MEAN, "worst_hospital/": WORST}
@@ -30,7 +31,16 @@ def tracked_results(
     Curves are read of the columns' metrics. A later run of the same setting and seed counts.
     Raises WardroundError, naming the run, for one that is unknown or not finished.
     """
-    client = MlflowClient(uri)
+    path = database_of(uri)
+    if path is not None and not path.exists():
+        raise WardroundError(f"{path}: no such file: nothing was trained here yet")
+    with answering(uri):
+        return _tracked(client_of(uri), wanted, experiment, columns)
+
+
+def _tracked(
+    client: MlflowClient, wanted: Sequence[str], experiment: str | None, columns: Sequence[str]
+) -> list[SeedResult]:
     found: dict[str, Run] = {}
     for name in wanted:
         for run in _runs(client, name, experiment):
@@ -67,7 +77,9 @@ def _runs(client: MlflowClient, name: str, experiment: str | None) -> list[Run]:
     if len(name) == 32 and all(c in "0123456789abcdef" for c in name):
         try:
             return [client.get_run(name)]
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
             raise WardroundError(f"MLflow has no run with the id {name}") from None
     if experiment is None:
         raise WardroundError(f"{name!r} is no run id: name its --experiment, or give the id")

@@ -34,14 +34,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from federated.metrics import Summary, summary
 from tasks.lasting import lasting
+from tasks.mlflow_database import client_of
 from tasks.quantiles import defined, quantiles
 from tasks.round_record import RoundRecord
 
 JOURNAL_TAG = "wardround.journal"
 _METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1000, 100  # MLflow's limits of one call
 _INPUTS_AT_ONCE = 500  # SQLite's variables in one statement are bounded
-FAULTS = (MlflowException, OSError)
-"""What a silent or refusing MLflow raises."""
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # which page MLflow opens
@@ -67,7 +66,7 @@ class TrackedRun:
     @property
     def client(self) -> MlflowClient:
         """A client of the tracking server these ids belong to."""
-        return MlflowClient(self.uri)
+        return client_of(self.uri)
 
 
 def open_run(
@@ -88,7 +87,7 @@ def open_run(
     hospitals: name → md5 of its records, logged as the run's input data sets. hospital_runs: with
     more of them they have no nested runs.
     """
-    client = MlflowClient(uri)
+    client = client_of(uri)
     experiment_id = _experiment(client, experiment, uri, project)
     known = _known(client, experiment_id, journal)
     parent = known.get(journal) or client.create_run(
@@ -121,12 +120,12 @@ def open_run(
 
 def ensure_experiment(uri: str, project: Path, name: str) -> None:
     """Make the experiment and the database now: several processes at once would make them twice."""
-    _experiment(MlflowClient(uri), name, uri, project)
+    _experiment(client_of(uri), name, uri, project)
 
 
 def make_database(uri: str) -> None:
     """Create or migrate the tables, which any first question does."""
-    MlflowClient(uri).search_experiments(max_results=1)
+    client_of(uri).search_experiments(max_results=1)
 
 
 def log_rounds(tracked: TrackedRun, records: Sequence[RoundRecord]) -> None:
@@ -265,7 +264,13 @@ def _experiment(client: MlflowClient, name: str, uri: str, project: Path) -> str
         return str(found.experiment_id)
     local = uri.startswith("sqlite:")
     artifacts = (lasting(project) / "mlruns" / "artifacts").resolve().as_uri() if local else None
-    return str(client.create_experiment(name, artifact_location=artifacts, tags=_KIND))
+    try:
+        return str(client.create_experiment(name, artifact_location=artifacts, tags=_KIND))
+    except MlflowException:
+        made = client.get_experiment_by_name(name)
+        if made is None:
+            raise
+        return str(made.experiment_id)  # another command was quicker
 
 
 def _known(client: MlflowClient, experiment_id: str, journal: str) -> dict[str, Run]:

@@ -63,17 +63,21 @@ def make_project(tmp_path: Path, migrated_database: Path) -> Project:
     """Makes a project folder of three small synthetic hospitals; settings by section."""
 
     def make(name: str = "project", **sections: dict[str, Any]) -> Path:
-        project = tmp_path / name
-        (project / "mlruns").mkdir(parents=True)
-        shutil.copy(migrated_database, project / "mlruns" / "mlflow.db")
-        values = yaml.safe_load((ROOT / "params.yaml").read_text())
-        for changes in (SMALL, sections):
-            for section, given in changes.items():
-                values[section] = merged(values[section], given)
-        (project / "params.yaml").write_text(yaml.safe_dump(values))
-        return project
+        return small_project(tmp_path / name, migrated_database, **sections)
 
     return make
+
+
+def small_project(project: Path, database: Path, **sections: dict[str, Any]) -> Path:
+    """A project of three small synthetic hospitals, with a copy of the MLflow database."""
+    (project / "mlruns").mkdir(parents=True)
+    shutil.copy(database, project / "mlruns" / "mlflow.db")
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for changes in (SMALL, sections):
+        for section, given in changes.items():
+            values[section] = merged(values[section], given)
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    return project
 
 
 def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

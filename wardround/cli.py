@@ -10,6 +10,7 @@ import typer
 
 from federated.errors import WardroundError
 from tasks.environment import hush, prepare_environment
+from tasks.stopping import Stopped, stoppable
 from wardround.sites import audit, roster, site
 
 app = typer.Typer(
@@ -55,7 +56,11 @@ def main() -> None:
     """Run the command line; a user's fault is one message and exit code 1, not a traceback."""
     prepare_environment(Path.cwd())
     try:
-        app()
+        with stoppable():
+            app()
+    except Stopped as stop:
+        typer.secho(f"wardround: ended by {stop.name}", fg=typer.colors.RED, err=True)
+        raise
     except WardroundError as error:
         typer.secho(f"wardround: {error}", fg=typer.colors.RED, err=True)
         sys.exit(1)

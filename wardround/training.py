@@ -37,7 +37,7 @@ def run_training(
 
     if server is not None:  # it needs some seconds more
         _warm(params, overrides)
-    with prefect_server(Path.cwd(), server):
+    with prefect_server(server):
         return federated_training(
             params=str(params),
             overrides=list(overrides),

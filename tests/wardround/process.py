@@ -55,6 +55,7 @@ def running(project: Path, *arguments: str, **changes: str) -> Iterator[Running]
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
+            start_new_session=True,  # a signal to the group is not for the tests
         )
     try:
         yield Running(process, log)
