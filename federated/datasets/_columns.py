@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from federated.datasets import _features, _infer
 from federated.datasets._infer import Judged
-from federated.datasets._marks import Counts, among_numbers
+from federated.datasets._marks import Counts, among_numbers, suspect
 from federated.errors import DataError
 from federated.schema import Column
 
@@ -70,6 +70,7 @@ def features(
     cells = {one.column.name: one.cells for one in judged}
     inferred = [one.column for one in judged if one.column.name not in kinds]
     notes = [*_features.sentences(why), *(note for one in judged for note in one.notes)]
+    notes += _suspects(judged)
     return Features(
         columns=tuple(one.column for one in judged),
         frame=frame.drop(columns=[*why]).assign(**cells),
@@ -78,14 +79,21 @@ def features(
     )
 
 
-def under(columns: Sequence[Column], frame: pd.DataFrame) -> tuple[pd.DataFrame, Counts]:
-    """The frame of a file whose columns are known, without marks among numbers, and those."""
+def under(columns: Sequence[Column], frame: pd.DataFrame) -> Features:
+    """The features of a file whose columns are known."""
     judged = []
     for column in columns:
         if column.name in frame and not column.labels:
             judged.append(Judged(column, *among_numbers(frame[column.name])))
     cells = {one.column.name: one.cells for one in judged}
-    return frame.assign(**cells), _by_mark(judged)
+    notes = tuple(_suspects(judged))
+    return Features(tuple(columns), frame.assign(**cells), _by_mark(judged), notes)
+
+
+def _suspects(judged: Sequence[Judged]) -> list[str]:
+    """Notes on numbers that may mean missing."""
+    numeric = (one.cells for one in judged if one.column.kind == "numeric")
+    return [note for cells in numeric if (note := suspect(cells)) is not None]
 
 
 def _by_mark(judged: Sequence[Judged]) -> dict[str, dict[str, int]]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _COMMA = r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?"
 _POINT = r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?"
+_WHOLE = r"[+-]?\d+\.00?"
+"""1.0, as software writes a whole number beside missing ones, whatever its decimal mark."""
 _EITHER = r"[+-]?[1-9]\d{0,2},\d{3}"
 """A thousand, or three decimal places."""
 _GROUPED = (
@@ -42,7 +44,9 @@ def with_points(
     commas = [name for name, cells in numbers.items() if _matches(cells, _COMMA)]
     if decimal == "." or not commas:
         return frame, []
-    points = [name for name, cells in numbers.items() if _matches(cells, _POINT)]
+    points = [
+        n for n, cells in numbers.items() if _matches(cells, _POINT) > _matches(cells, _WHOLE)
+    ]
     if points:
         raise DataError(
             f"{where}: decimal commas in column {str(commas[0])!r} and decimal points in "

@@ -37,11 +37,13 @@ def read_table(
     missing: Collection[str | float] = (),
     not_missing: Collection[str] = (),
     texts: Collection[str] = (),
+    names: Collection[str] = (),
 ) -> Raw:
     """Cells of a CSV or Parquet file.
 
     missing: marks beside `_marks.MISSING`; not_missing: those of it that are values. texts: columns
-    in which a decimal comma is none. Raises DataError, naming the file, if it is absent, unreadable
+    in which a decimal comma is none. names: columns in which a mark is none, such as a hospital
+    called NA. Raises DataError, naming the file, if it is absent, unreadable
     or empty, and for columns that share a name.
     """
     if not path.is_file():
@@ -56,10 +58,10 @@ def read_table(
     if frame.empty:
         raise DataError(f"{path}: holds no rows")
     frame = frame.set_axis(range(1, len(frame) + 1), axis="index")
-    frame, marks = _marks.everywhere(frame, missing, not_missing)
+    frame, marks = _marks.everywhere(frame, missing, not_missing, names)
     if kind != ".parquet":
         points, said = with_points(
-            frame.drop(columns=[*texts], errors="ignore"), how.decimal, path.name
+            frame.drop(columns=[*texts, *names], errors="ignore"), how.decimal, path.name
         )
         frame, notes = frame.assign(**{str(name): points[name] for name in points}), [*notes, *said]
     return Raw(frame, tuple(notes), marks)
@@ -114,4 +116,6 @@ def _apart(names: list[str], path: Path) -> None:
     """Raise DataError for columns that share a name."""
     for name, count in Counter(names).items():
         if count > 1:
-            raise DataError(f"{path}: {count} columns are called {name!r}; rename or remove them")
+            raise DataError(
+                f"{path}: column {name!r} stands {count} times in the header; rename or remove them"
+            )

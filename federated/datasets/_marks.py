@@ -25,24 +25,30 @@ IN_NUMBERS = frozenset(_IN_NUMBERS.split(", "))
 LIMIT = r"[<>≤≥]=?\s*[+-]?\d+(?:[.,]\d+)?"
 """A value beyond what the laboratory can measure."""
 _COMMON, _SHARE, _LONGEST = 5, 0.01, 20  # cells, of the known ones, letters
+_FEWEST = 3  # cells
 
 Counts = Mapping[str, Mapping[str, int]]
 """mark → column → cells that it stood in."""
 
 
 def everywhere(
-    frame: pd.DataFrame, more: Iterable[str | float], present: Collection[str]
+    frame: pd.DataFrame,
+    more: Iterable[str | float] = (),
+    present: Collection[str] = (),
+    names: Collection[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
     """Missing for blank cells and for marks, which are MISSING and `more` without `present`.
 
-    A number among the marks is one however it is written: -9 is -9.0. Returns Counts, too.
+    A number among the marks is one however it is written: -9 is -9.0. In the columns `names` only a
+    blank is missing. Returns Counts, too.
     """
     marks = [mark for mark in MISSING if mark not in present] + [str(mark) for mark in more]
     numbers = {value: mark for mark in marks if (value := number(mark)) is not None}
     counts: dict[str, dict[str, int]] = {}
     columns = {}
     for name in frame.columns:
-        found = _marked(frame[name], marks, numbers)
+        plain = name in names
+        found = _marked(frame[name], [] if plain else marks, {} if plain else numbers)
         columns[name] = frame[name].mask(found.notna()) if found.notna().any() else frame[name]
         for mark, cells in found[found != ""].value_counts().items():
             counts.setdefault(str(mark), {})[str(name)] = int(cells)
@@ -67,6 +73,26 @@ def among_numbers(cells: Series) -> tuple[Series, dict[str, int]]:
         marks |= {text for text in rest if tally[text] >= least and len(text) <= _LONGEST}
     hit = others.isin(marks).reindex(cells.index, fill_value=False)
     return cells.mask(hit), {text: count for text, count in tally.items() if text in marks}
+
+
+def suspect(cells: Series) -> str | None:
+    """A note if a number that often means missing, such as -9 or 999, lies far from the others."""
+    import numpy as np
+    import pandas as pd
+
+    values = pd.to_numeric(cells, errors="coerce").dropna().to_numpy(np.float64)
+    for code in (-1, -9, -99, -999, -9999, 99, 999, 9999, 99999):
+        others = values[values != code]
+        count = len(values) - len(others)
+        if count < max(_FEWEST, _SHARE * len(values)) or not len(others):
+            continue
+        low, high = float(others.min()), float(others.max())
+        if low >= 0 > code or code - high > high - low:
+            return (
+                f"column {cells.name!r}: {count} cells hold {code}, far from all others; if that "
+                "means missing, name it in data.source.missing"
+            )
+    return None
 
 
 def sentences(counts: Counts) -> list[str]:

@@ -146,30 +146,38 @@ def _names(counts: Counter[str], name: str, where: str) -> tuple[str, ...]:
     """A target's texts, by number if they are numbers, else by alphabet."""
     numbers = {text: value for text in counts if (value := number(text)) is not None}
     if not 1 < len(counts) <= MAX_CLASSES:
-        advice = (
-            "; of numbers, say data.source.target_kind: value"
-            if len(numbers) == len(counts) > 2
-            else ""
-        )
+        are_numbers = len(numbers) == len(counts) > 2
         raise DataError(
             f"{where}: target {name!r} has {len(counts)} different values, 2 to {MAX_CLASSES} can "
-            f"be classes{advice}"
+            f"be classes{'; of numbers, say data.source.target_kind: value' if are_numbers else ''}"
         )
-    alike = Counter(text.casefold() for text in counts)
-    doubtful = [text for text in sorted(counts) if alike[text.casefold()] > 1]
-    if not doubtful and 0 < len(numbers) < len(counts):
-        doubtful = [text for text in sorted(counts) if text not in numbers]
-    if not doubtful and len(counts) > 2:
-        rest = [text for text, _ in counts.most_common()[2:]]
-        few = sum(counts[text] for text in rest) < _RARE * counts.total()
-        doubtful = rest if few else []
-    if doubtful:
+    if doubtful := _doubtful(counts, numbers):
         shown = _shown({text: counts[text] for text in doubtful})
         raise DataError(
-            f"{where}: target {name!r}: {shown}: classes of their own? List all classes in "
-            "data.source.classes, or what means missing in data.source.missing"
+            f"{where}: target {name!r} has {len(counts)} different values; are they all classes? "
+            f"{shown}. List the classes in data.source.classes, and what means missing in "
+            "data.source.missing, or mend the file"
         )
     return tuple(sorted(counts, key=numbers.__getitem__) if numbers else sorted(counts))
+
+
+def _doubtful(counts: Counter[str], numbers: Mapping[str, float]) -> list[str]:
+    """Texts that may be a mistake instead of a class of their own.
+
+    That is two which differ in capitals alone, a text among numbers, one of three texts or more,
+    and of three numbers or more those that are rare, or all unless they count up from 0 or 1.
+    """
+    texts = sorted(counts)
+    spelt = Counter(text.casefold() for text in texts)
+    if alike := [text for text in texts if spelt[text.casefold()] > 1]:
+        return alike
+    if len(numbers) < len(counts):
+        return [t for t in texts if t not in numbers] if numbers else texts * (len(counts) > 2)
+    values = sorted(numbers.values())
+    if len(values) > 2 and values not in [[k + i for i in range(len(values))] for k in (0, 1)]:
+        return texts
+    rest = [text for text, _ in counts.most_common()[2:]]
+    return rest if sum(counts[text] for text in rest) < _RARE * counts.total() else []
 
 
 def _named(positive: str, names: Sequence[str], target: str) -> str:

@@ -101,7 +101,12 @@ class Table:
     def read(self, project: Path) -> records.Table:
         """Raw cells and their schema. Raises DataError naming the file and the column at fault."""
         raw = read_table(
-            project / self.path, self.csv, self.missing, self.not_missing, self.categorical
+            project / self.path,
+            self.csv,
+            self.missing,
+            self.not_missing,
+            texts=self.categorical,
+            names=() if self.hospital is None else (self.hospital,),
         )
         self._require(raw.frame)
         frame, hospitals = raw.frame.drop(columns=[*self.drop]), None
@@ -112,24 +117,22 @@ class Table:
         asked = self._target_cells(frame, given)
         frame = frame.assign(**asked.cells)
         if given is not None:
-            frame, marks = _columns.under(given.columns, frame)
-            schema, notes = given, asked.notes
+            found, schema = _columns.under(given.columns, frame), given
         else:
             found = _columns.features(frame, self._asked, hospitals, self._wishes, self.path)
-            frame, marks, notes = found.frame, found.marks, (*asked.notes, *found.notes)
             schema = TableSchema(
-                columns=_with_marks(found.columns, [raw.marks, marks]),
+                columns=_with_marks(found.columns, [raw.marks, found.marks]),
                 target=self.target or self.event or "labels",
                 classes=asked.classes,
                 question=self._question,
             )
-        said = (*_marks.sentences(raw.marks), *_marks.sentences(marks))
+        marks = (*_marks.sentences(raw.marks), *_marks.sentences(found.marks))
         return records.Table(
-            frame,
+            found.frame,
             schema,
             hospitals,
             self.path,
-            notes=(*raw.notes, *notes, *said),
+            notes=(*raw.notes, *asked.notes, *found.notes, *marks),
             bad_cells=self.bad_cells,
         )
 
