@@ -8,19 +8,23 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from tests.conftest import ROOT
-from tests.wardround.command import alter, environment, heart_project, wardround
+from tests.wardround.command import RAW, alter, environment, heart_project, wardround
 
 pytestmark = pytest.mark.slow
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va")
 CODE = ("federated", "models", "tasks")
+DVC = Path(sys.executable).with_name("dvc")
 SAME = ("model.safetensors", "metrics.json", "rounds.csv")
 
 
-def run(project: Path, program: str | Path, *arguments: str) -> str:
-    """Run DVC or git to its end; what it printed."""
-    done = subprocess.run(
+def attempt(
+    project: Path, program: str | Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run DVC or git to its end."""
+    return subprocess.run(
         [program, *arguments],
         cwd=project,
         env=environment(PREFECT_HOME=str(project / ".prefect")),
@@ -29,12 +33,17 @@ def run(project: Path, program: str | Path, *arguments: str) -> str:
         timeout=500,
         check=False,
     )
+
+
+def run(project: Path, program: str | Path, *arguments: str) -> str:
+    """Run DVC or git to its end; what it printed."""
+    done = attempt(project, program, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def dvc(project: Path, *arguments: str) -> str:
-    return run(project, Path(sys.executable).with_name("dvc"), *arguments)
+    return run(project, DVC, *arguments)
 
 
 def git(project: Path, *arguments: str) -> str:
@@ -120,3 +129,98 @@ def test_a_flipped_byte_is_refused_with_its_hospital(project: Path) -> None:
     assert done.returncode != 0
     assert "hungary" in done.stderr
     assert "dvc.lock" in done.stderr
+
+
+def train(project: Path, *arguments: str) -> str:
+    """`wardround train` by hand; what it told."""
+    home = str(project / ".prefect")
+    done = wardround(project, "train", "--no-report", *arguments, PREFECT_HOME=home)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def locked(project: Path) -> dict[str, str]:
+    """Hospital → md5 of its records in dvc.lock."""
+    stages = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    found = {out["path"]: out["md5"] for h in HOSPITALS for out in stages[f"partition@{h}"]["outs"]}
+    return {h: found[f"data/hospitals/{h}/records.safetensors"] for h in HOSPITALS}
+
+
+def configure(project: Path, **changes: object) -> None:
+    values = yaml.safe_load((project / "params.yaml").read_text())
+    values["data"] |= changes
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+def trained_on(project: Path) -> dict[str, str]:
+    """Hospital → md5 of the records of the last run."""
+    found: dict[str, str] = json.loads((project / "reports/metrics.json").read_text())["run"][
+        "data"
+    ]
+    return found
+
+
+def test_training_lets_dvc_make_what_changed_and_nothing_else(project: Path) -> None:
+    before = locked(project)
+    alter(project, "hungary", "age", "41")
+    told = train(project)
+    changed = "data/raw/heart_disease.csv changed; made by `dvc repro partition`"
+    assert f"note: data/hospitals: {changed}" in told
+    after = locked(project)
+    assert {h for h in HOSPITALS if after[h] != before[h]} == {"hungary"}
+    assert trained_on(project) == after
+    assert not json.loads(dvc(project, "status", "--json", "prepare", "partition"))
+    configure(project, seed=7)
+    assert "data.seed changed; made by `dvc repro partition`" in train(project)
+    assert trained_on(project) == locked(project) != after
+    assert "made by" not in train(project)
+
+
+def test_a_hospital_that_left_takes_no_part(project: Path) -> None:
+    path = project / RAW
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("va,")))
+    configure(project, hospitals=["cleveland", "hungary", "switzerland"])
+    assert {"prepare", "train"} <= ran(dvc(project, "repro"))
+    assert set(trained_on(project)) == {"cleveland", "hungary", "switzerland"}
+    path.write_text("".join(lines))
+    configure(project, hospitals=[*HOSPITALS])
+    assert "data.hospitals" in train(project)
+    assert set(trained_on(project)) == {*HOSPITALS}
+
+
+def test_a_file_that_dvc_would_not_see_change_is_refused(project: Path) -> None:
+    shutil.copy(project / RAW, project / "data/raw/mine.csv")
+    configure(project, source={"path": "data/raw/mine.csv"})
+    done = attempt(project, DVC, "repro")
+    assert done.returncode != 0
+    assert "stages.prepare.deps does not name data/raw/mine.csv" in done.stderr
+    pipeline = (project / "dvc.yaml").read_text().replace(RAW, "data/raw/mine.csv")
+    (project / "dvc.yaml").write_text(pipeline)
+    assert "prepare" in ran(dvc(project, "repro", "partition"))
+
+
+def test_a_stale_stage_that_runs_alone_is_refused(project: Path) -> None:
+    """DVC runs `train`, so that it cannot be called: the command is named."""
+    alter(project, "hungary", "age", "41")
+    done = attempt(project, DVC, "repro", "--force", "--single-item", "train")
+    assert done.returncode != 0
+    assert "data/raw/heart_disease.csv changed" in done.stderr
+    assert "run `dvc repro partition` first" in done.stderr
+
+
+@pytest.mark.parametrize("how", ["--temp", "--queue"])
+def test_runs_in_dvcs_copies_are_kept_in_the_project(project: Path, how: str) -> None:
+    """DVC removes the copy; journal and MLflow of the run are the project's."""
+    before = {*(project / "mlruns/journals").iterdir()}
+    dvc(project, "exp", "run", how, "--name", "other", "-S", "algorithm.name=local_sgd")
+    if how == "--queue":
+        dvc(project, "exp", "run", "--run-all")
+    (journal,) = {*(project / "mlruns/journals").iterdir()} - before
+    uri = f"sqlite:///{project}/mlruns/mlflow.db"
+    client = MlflowClient(uri)
+    tagged = f"tags.`wardround.journal` = '{journal.name}'"
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()], tagged)
+    assert (run.info.status, run.data.params["algorithm.name"]) == ("FINISHED", "local_sgd")
+    assert run.info.artifact_uri.startswith((project / "mlruns/artifacts").as_uri())
+    assert client.list_artifacts(run.info.run_id)

@@ -32,6 +32,7 @@ from tasks.exchange.kept_states import KeptStates
 from tasks.exchange.mailbox import Parcel, parcel
 from tasks.exchange.messages import of_update, order_template
 from tasks.exchange.note import Note, open_note, seal_note
+from tasks.exchange.own_data import up_to_date
 from tasks.exchange.policy import Plan, plan_of
 from tasks.exchange.refusal import RefusalError
 from tasks.exchange.site import SITE, SiteConfig, located, read_site
@@ -99,9 +100,9 @@ class Session:
 
     @classmethod
     def begin(cls, folder: Path, voice: Voice, config: Config) -> Self:
-        """Load the hospital's records. Raises DataError."""
+        """Load the hospital's records, made anew if they are stale. Raises DataError."""
         site = voice.site
-        data = (folder / site.data).resolve()
+        data = up_to_date(folder.resolve(), (folder / site.data).resolve(), config)
         raw = load_hospital(data)
         if raw.name != site.name:
             raise DataError(

@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 import yaml
 
-from federated.config import Config, load
+from federated.config import Config, load, parse
+from federated.errors import DataError
 from federated.initial import weights_of
 from federated.site import LocalSite
 from federated.statistics import finish, means, merge_sums
@@ -25,6 +26,7 @@ from tasks.exchange.messages import of_order
 from tasks.exchange.note import Note, open_note, seal_note
 from tasks.exchange.refusal import RefusalError
 from tasks.exchange.session import Placed, Session, asked
+from tasks.made_from import MADE_FROM
 from tests.conftest import ROOT
 from tests.flows.federation import ANY
 from tests.flows.patients import SCHEMA, TABLE, made_up, write
@@ -200,3 +202,46 @@ def test_a_new_plan_for_the_same_job_may_name_another_flow_run_and_nothing_else(
     changed["run"]["rounds"] += 1
     with pytest.raises(RefusalError, match="another plan"):
         session.under(replace(note, body=body | {"config": json.dumps(changed)}))
+
+
+def test_rows_that_were_cut_otherwise_than_the_job_says_are_refused(
+    site: Path, config: tuple[Config, Path]
+) -> None:
+    """Every key but what the hospital reads: MLflow shows the job's."""
+    for key, other in (("seed", 7), ("test_fraction", 0.5), ("validation_fraction", 0.2)):
+        job = job_with(config[0], key, other)
+        with pytest.raises(DataError, match=rf"another data\.{key} than the job says"):
+            begun(site, job)
+    for key, other in (("min_rows", 11), ("hospitals", ["north"]), ("scaling", "off")):
+        assert begun(site, job_with(config[0], key, other)).rows
+    (site / "data" / "north" / MADE_FROM).unlink()
+    with pytest.raises(DataError, match="nothing says how its rows were cut"):
+        begun(site, config[0])
+
+
+def test_a_sites_own_project_gives_what_its_files_hold_now(
+    site: Path, config: tuple[Config, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    (site / TABLE).parent.mkdir(parents=True)
+    for name in ("params.yaml", TABLE, SCHEMA):
+        shutil.copy(config[1].parents[1] / name, site / name)
+    values = yaml.safe_load((site / "site.yaml").read_text()) | {"data": "data/hospitals/north"}
+    (site / "site.yaml").write_text(yaml.safe_dump(values))
+    first = begun(site, config[0])  # nothing was made yet
+    assert first.digest == begun(site, config[0]).digest
+    lines = (site / TABLE).read_text().splitlines()
+    (site / TABLE).write_text("\n".join([*lines[:5], *lines[6:]]) + "\n")
+    assert begun(site, config[0]).digest != first.digest
+    assert f"note: data/hospitals: {TABLE} changed; made again" in capfd.readouterr().err
+    (site / TABLE).write_text("site,ill\nnorth,4711\n")
+    with pytest.raises(DataError, match="could not be made from the hospital's own files") as told:
+        begun(site, config[0])
+    assert TABLE in capfd.readouterr().err
+    assert told.value.__cause__ is None
+    assert TABLE not in str(told.value)
+
+
+def job_with(config: Config, key: str, value: object) -> Config:
+    """The job's settings with another value of a key of `data`."""
+    values = config.model_dump(mode="json")
+    return parse({**values, "data": {**values["data"], key: value}})
