@@ -74,7 +74,7 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """What identifies this very run."""
-        return fingerprint(self.config, self.data, self.tracking_uri, self.computed)
+        return fingerprint(self.config, self.data, self.computed)
 
     @cached_property
     def device(self) -> torch.device:

@@ -29,10 +29,10 @@ def config_digest(config: Config, computed: Mapping[str, Any]) -> str:
     return digest_json(values | {"run": run, "engine": dict(computed)})
 
 
-def fingerprint(
-    config: Config, data: Mapping[str, str], rounds_into: str, computed: Mapping[str, Any]
-) -> str:
-    """SHA-256 of configuration, data (hospital → md5), version and where the run is tracked."""
+def fingerprint(config: Config, data: Mapping[str, str], computed: Mapping[str, Any]) -> str:
+    """SHA-256 of configuration, data (hospital → md5), version and where the run is tracked: in
+    the project's own database, wherever the project lies, or at a server."""
+    rounds_into = config.run.tracking_uri or "mlruns"
     own = [config_digest(config, computed), dict(data), version("wardround"), rounds_into]
     return digest_json([*own, config.experiment, config.run.name])
 

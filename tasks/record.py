@@ -23,6 +23,7 @@ from tasks.journal import Journal
 from tasks.kept import kept
 from tasks.outbox import Outbox
 from tasks.progress import tell
+from tasks.relocation import require_here
 from tasks.retention import Retention
 from tasks.round_record import RoundRecord
 from tasks.stopping import no_more_patience
@@ -162,6 +163,7 @@ class Recorder:
 @contextmanager
 def recorder(job: Job, journal: Journal) -> Iterator[Recorder]:
     """A recorder of this job; marks the MLflow run FINISHED, FAILED or KILLED at the end."""
+    require_here(job.tracking_uri, job.place.project)
     to = Recorder(job, journal)
     try:
         to.begin()

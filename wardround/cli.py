@@ -253,6 +253,15 @@ def ui(
 
 
 @app.command()
+def relocate() -> None:
+    """After the project was moved, or restored elsewhere: let MLflow find its files again."""
+    from tasks.relocation import BACKUP, relocate
+
+    changed = relocate(Path.cwd())
+    typer.echo(f"{changed} entries name files here now; as it was: mlruns/{BACKUP}")
+
+
+@app.command()
 def doctor(
     params: Params = PARAMS,
     production: Annotated[
