@@ -37,7 +37,7 @@ CODE: Mapping[Step, tuple[str, ...]] = {
         *("federated.datasets", "federated.cells", "federated.cell_rules", "federated.validation"),
         *("federated.schema", "federated.records", "federated.objectives", "federated.sizes"),
         *("federated.patients", "federated.duplicates", "tasks.preparation", "tasks.groups"),
-        *("tasks.leaks", "tasks.hospital_files"),
+        *("federated.texts", "federated.faults", "tasks.leaks", "tasks.hospital_files"),
     ),
     "partition": (
         *("federated.partition", "federated.split", "federated.validation", "federated.schema"),

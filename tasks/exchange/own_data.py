@@ -9,7 +9,7 @@ from tasks.made_from import differing, listed, read_made_from, settings
 from tasks.workspace import ensure_data, workspace
 
 PARAMS = "params.yaml"
-OWN = frozenset({"dataset", "source", "hospitals", "min_rows"})
+OWN = frozenset({"dataset", "source", "hospitals", "leave_out", "min_rows", "small_hospitals"})
 """Keys of `data` that are the hospital's own business: what it reads, and how much is enough."""
 
 
