@@ -102,6 +102,12 @@ class RawHospital:
         return self.split == TRAIN
 
     @property
+    def trains_on(self) -> int:
+        """Training patients where the data name patients, else training rows."""
+        rows = self.train
+        return int(rows.sum()) if self.patients is None else len(set(self.patients[rows].tolist()))
+
+    @property
     def test(self) -> Tensor:
         """bool [n], True for rows kept for testing."""
         return self.split == TEST

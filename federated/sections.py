@@ -1,7 +1,7 @@
 """Sections of a YAML file: read, checked against their fields, and faults told in words."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -36,14 +36,23 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that `_Loader` would take for something else."""
+
+
+_FLOAT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
 
 
 def read_yaml(text: str) -> Any:
     """The YAML of params.yaml and of study files. Raises yaml.YAMLError."""
     return yaml.load(text, _Loader)
+
+
+def write_yaml(values: Mapping[str, Any]) -> str:
+    """A file's text that `read_yaml` gives back as it was: a hospital `1e5` stays a text."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, width=200, allow_unicode=True)
 
 
 def read_sections(path: Path, examples: str, absent: str = "") -> dict[str, Any]:

@@ -18,9 +18,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
-import yaml
 
 from federated.errors import WardroundError
+from federated.sections import read_yaml, write_yaml
 from tasks.environment import LEAN
 
 ROUNDS, KILLED_AFTER = 15, 5
@@ -113,10 +113,10 @@ def _compare(project: Path, coordinator: Path) -> None:
 
 
 def _params(project: Path, coordinator: Path, mlflow: str) -> None:
-    values = yaml.safe_load((project / "params.yaml").read_text())
+    values = read_yaml((project / "params.yaml").read_text(encoding="utf-8"))
     values["federation"] |= {"mode": "deployment", "exchange": "../exchange"}
     values["run"] |= {"rounds": ROUNDS, "tracking_uri": mlflow}
-    (coordinator / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    (coordinator / "params.yaml").write_text(write_yaml(values), encoding="utf-8")
 
 
 def _accepted(coordinator: Path, hospital: str) -> int:

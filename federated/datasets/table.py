@@ -18,6 +18,8 @@ from federated import plugins, records
 from federated.datasets import _columns, _marks, _target
 from federated.datasets._csv import Csv
 from federated.datasets._files import hospitals_of, read_table
+from federated.datasets._times import TimeSplit
+from federated.datasets._units import Units, units
 from federated.errors import ConfigError, DataError
 from federated.schema import (
     Column,
@@ -43,7 +45,9 @@ class Table:
     with target_kind `value`; labels, several yes/no columns; time and event, columns of a time ≥ 0
     and of whether it ends in an event. classes: those of the target, in order. positive: which of
     two classes, or of a label's two codes, is the event. event_value: the code of the event, where
-    it is not 1 of 0 and 1. hospital: the column that names the hospital, or null. numeric, binary,
+    it is not 1 of 0 and 1. hospital: the column that names the hospital, or null. patient: the
+    column of patients' ids, whose rows stay together, or null. split: by is a column of times, of
+    which the latest test; format is how they are written, if not as ISO 8601. numeric, binary,
     categorical: features by kind; if all three are empty, kinds are inferred. max_categories: of a
     categorical column with more, so many of the commonest are inputs, and the rest is `other`.
     keep: columns used although they look like an id or like the target. drop: columns left out.
@@ -63,6 +67,8 @@ class Table:
     event: str | None = None
     event_value: str | int | float | bool | None = None
     hospital: str | None = None
+    patient: str | None = None
+    split: TimeSplit | None = None
     numeric: Names = ()
     binary: Names = ()
     categorical: Names = ()
@@ -92,6 +98,10 @@ class Table:
             raise ConfigError("data.source.positive: is of a target with two classes, or of labels")
         if self.event_value is not None and self.event is None:
             raise ConfigError("data.source.event_value: is of a time and an event")
+        if self.split is not None and self.split.by in (*self._asked, self.hospital, self.patient):
+            raise ConfigError("data.source.split.by: names a column that has another role already")
+        if self.patient is not None and self.patient in self.keep:
+            raise ConfigError("data.source.keep: names the column of patients, which is no feature")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -114,6 +124,8 @@ class Table:
             hospitals = hospitals_of(frame, self.hospital, self.path)
             frame = frame.drop(columns=self.hospital)
         given = self._given(project)
+        whose = self._units(raw.frame, hospitals, given)
+        frame = frame.drop(columns=[*whose.columns], errors="ignore")
         asked = self._target_cells(frame, given)
         frame = frame.assign(**asked.cells)
         if given is not None:
@@ -132,9 +144,19 @@ class Table:
             schema,
             hospitals,
             self.path,
-            notes=(*raw.notes, *asked.notes, *found.notes, *marks),
+            patients=whose.patients,
+            times=whose.times,
+            notes=(*raw.notes, *whose.notes, *asked.notes, *found.notes, *marks),
             bad_cells=self.bad_cells,
         )
+
+    def _units(
+        self, frame: pd.DataFrame, hospitals: pd.Series[str] | None, given: TableSchema | None
+    ) -> Units:
+        declared = {*self.numeric, *self.binary, *self.categorical, *self.keep}
+        declared |= {column.name for column in given.columns} if given is not None else set()
+        roles = {*self._asked, self.hospital}
+        return units(frame, self.patient, self.split, declared - roles, roles, hospitals, self.path)
 
     @property
     def _wishes(self) -> _columns.Wishes:
@@ -183,8 +205,8 @@ class Table:
     def _require(self, frame: pd.DataFrame) -> None:
         """Every column named in params.yaml must be there, in one role."""
         named = [*self._asked, *self.numeric, *self.binary, *self.categorical, *self.drop]
-        named += [self.hospital] if self.hospital is not None else []
-        for name in (*named, *self.keep):
+        named += [name for name in (self.hospital, self.patient) if name is not None]
+        for name in (*named, *self.keep, *([self.split.by] if self.split is not None else [])):
             if name not in frame:
                 hint = plugins.nearest(name, [str(c) for c in frame.columns])
                 raise DataError(f"{self.path}: there is no column {name!r}; {hint}")

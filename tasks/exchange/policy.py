@@ -28,8 +28,9 @@ LEAVES = (
 
 
 class Policy(Section):
-    """site.yaml's `policy`. null allows any. min_rows: training rows that this hospital must have
-    (a model of few patients tells more of each). hours: local time, may cross midnight."""
+    """site.yaml's `policy`. null allows any. min_rows: training rows that this hospital must have,
+    or patients where its data name them (a model of few patients tells more of each). hours: local
+    time, may cross midnight."""
 
     models: tuple[Name, ...] | None = Field(strict=False)
     algorithms: tuple[Name, ...] | None = Field(strict=False)
@@ -109,7 +110,7 @@ def plan_of(config: Config, schema: TableSchema | ImageSchema, run: str) -> Plan
 
 def examine(policy: Policy, plan: Plan, rows: int, now: datetime) -> tuple[str, ...]:
     """Every reason why the job is refused; none if it is allowed. rows: this hospital's training
-    rows; now: local time."""
+    rows, or patients where its data name them; now: local time."""
     found = [
         *_unlisted("model", (plan.model,), policy.models),
         *_unlisted("algorithm", (plan.algorithm,), policy.algorithms),
@@ -119,7 +120,8 @@ def examine(policy: Policy, plan: Plan, rows: int, now: datetime) -> tuple[str, 
         found.append(f"{plan.rounds} rounds are asked, at most {policy.max_rounds} are allowed")
     if rows < policy.min_rows:
         found.append(
-            f"the hospital has fewer than the {policy.min_rows} rows that it asks of itself"
+            f"the hospital has fewer than the {policy.min_rows} rows, or patients, that it asks of "
+            "itself"
         )
     if policy.hours is not None and not within(policy.hours, now):
         found.append(f"jobs begin at {policy.hours} local time, it is {now:%H:%M}")

@@ -7,11 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from federated.errors import ConfigError
-from federated.sections import Section, read_record
+from federated.sections import Section, read_record, write_yaml
 from tasks.exchange.fields import COORDINATOR, HospitalName, Key, given_name
 from tasks.exchange.keys import PublicKey
 from tasks.files import sync_folder, write_atomic
@@ -85,6 +84,6 @@ def add(roster: Roster, name: str, member: Member, *, replace: bool = False) -> 
 
 def write_roster(path: Path, roster: Roster) -> None:
     """Write the whole file or leave it as it was; on the disk when this returns."""
-    text = yaml.safe_dump(roster.model_dump(), sort_keys=False, width=200)
-    write_atomic(path, (_HEAD + text).encode(), durable=True)
+    text = _HEAD + write_yaml(roster.model_dump())
+    write_atomic(path, text.encode(), durable=True)
     sync_folder(path.parent)

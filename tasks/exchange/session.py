@@ -134,8 +134,8 @@ class Session:
 
     @property
     def rows(self) -> int:
-        """Training rows."""
-        return int(self.raw.train.sum())
+        """Training rows, or patients where the data name them."""
+        return self.raw.trains_on
 
     @property
     def idle_most(self) -> float:

@@ -55,7 +55,7 @@ policy:
   algorithms: null    # presets, e.g. [fedavg, scaffold]
   columns: null       # of the data, e.g. [age, sex]
   max_rounds: null
-  min_rows: 20        # training rows that this hospital must have
+  min_rows: 20        # training rows, or patients where the data name them, that it must have
   hours: null         # local time in which jobs may begin, e.g. "07:00-19:00"
   approval: required  # a person here resumes each job on the Prefect page | not_required
 """

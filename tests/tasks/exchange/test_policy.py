@@ -45,7 +45,10 @@ def test_null_allows_any() -> None:
         ({"algorithms": ["fedavg"]}, "algorithm scaffold: not allowed here"),
         ({"columns": ["age"]}, "column sex: not allowed here"),
         ({"max_rounds": 29}, "30 rounds are asked, at most 29 are allowed"),
-        ({"min_rows": 51}, "the hospital has fewer than the 51 rows that it asks of itself"),
+        (
+            {"min_rows": 51},
+            "the hospital has fewer than the 51 rows, or patients, that it asks of itself",
+        ),
         ({"hours": "22:00-06:00"}, "jobs begin at 22:00-06:00 local time, it is 12:30"),
     ],
 )
