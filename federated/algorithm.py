@@ -57,7 +57,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "qsgd": {"compression": {"name": "qsgd"}},
     "bf16": {"compression": {"name": "bf16"}},
     # Who takes part
-    "power_of_choice": {"selection": {"name": "power_of_choice"}},
+    "power_of_choice": {
+        "selection": {"name": "power_of_choice"},
+        "aggregation": _HOSPITALS_ALIKE,
+    },
 }
 
 DEFAULTS = {

@@ -22,7 +22,7 @@ def tolerated(rule: str, n: int, f: int | None, times: int, plus: int) -> int:
     """
     kind, _, name = rule.rpartition(".")
     used = max((n - plus) // times, 0) if f is None else f
-    least = times * used + plus
+    least = max(times * used + plus, 1)
     if n < least:
         hint = "lower f, " if used else ""
         raise ConfigError(

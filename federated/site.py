@@ -7,6 +7,8 @@ a deployment has `tasks.engine.sites.RemoteSite`. The flow knows only `Site`.
 import copy
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -18,9 +20,11 @@ from federated.algorithm import Algorithm
 from federated.compression import compress, size
 from federated.config import EvaluationConfig
 from federated.counts import Counts
+from federated.draws import Drawing, draws
+from federated.errors import ConfigError
 from federated.local import LocalResult, LocalTask
 from federated.objectives import Objective
-from federated.seeds import generator
+from federated.seeds import generator, seed
 from federated.types import HospitalData, Order, RowCounts, Split, Trained, Update, Weights
 from federated.weights import buffer_names, floating
 
@@ -28,6 +32,7 @@ _EVALUATION_BATCH = 1024
 NUMBER = 8  # bytes of a scalar
 CPU = torch.device("cpu")
 _LOCAL = threading.local()
+_ONE_ROW = "more than 1 value per channel"  # of torch's batch norms
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,8 @@ class LocalSite:
         task = self._task(order, state, steps)
         before = self._asked(task)
         personal = on(states.part(state, "personal"), self.device)
-        result, personal = self.algorithm.personal.train(self.algorithm.local, task, personal)
+        with self._training(order):
+            result, personal = self.algorithm.personal.train(self.algorithm.local, task, personal)
         result, personal = _returned(result), on(personal, CPU)
         drawn = generator("compression", self.seed, order.round, self.hospital)
         residual = states.part(state, "residual")
@@ -132,7 +138,8 @@ class LocalSite:
     def tune(self, order: Order, state: Weights) -> Weights:
         """One more round for the hospital itself, as the personal rule has it."""
         task = self._task(order, state, None)
-        own = on(self.algorithm.personal.tune(self.algorithm.local, task), CPU)
+        with self._training(order):
+            own = on(self.algorithm.personal.tune(self.algorithm.local, task), CPU)
         return state | states.join(personal=own)
 
     def evaluate(self, weights: Weights, state: Weights) -> Evaluated:
@@ -181,6 +188,27 @@ class LocalSite:
             extra=on(order.extra, self.device),
             own=self.own,
         )
+
+    @contextmanager
+    def _training(self, order: Order) -> Iterator[None]:
+        """Within, a network that draws in `forward` does so by (seed, round, hospital).
+
+        Raises ConfigError where a batch norm is given one row.
+        """
+        drawing: AbstractContextManager[object] = nullcontext()
+        try:
+            if draws(self.network, self.data.train.features):
+                drawing = Drawing(seed("forward", self.seed, order.round, self.hospital))
+            with drawing:
+                yield
+        except ValueError as error:
+            if _ONE_ROW not in str(error):
+                raise
+            raise ConfigError(
+                f"hospital {self.hospital!r}, round {order.round}: a batch norm has no variance of "
+                "one row: set algorithm.local.batch_size to 2 or more, or model.norm to one that "
+                "needs no batch (layer, group)"
+            ) from error
 
     def _asked(self, task: LocalTask) -> dict[str, float]:
         """What the aggregation wants to know of the model before it is trained."""

@@ -1,8 +1,9 @@
 """FedNova: updates normalised by local work, so that more steps do not mean more say.
 
-Wang et al. 2020 (arXiv:2007.07481), with τ_eff = Σ p_i ‖a_i‖₁:
-Δ = (Σ p_i ‖a_i‖₁) · Σ p_i u_i / ‖a_i‖₁. The local rule sends ‖a_i‖₁, for plain SGD the number of
-its steps.
+Wang et al. 2020 (arXiv:2007.07481): Δ = τ_eff · Σ p_i u_i / ‖a_i‖₁. The local rule sends ‖a_i‖₁,
+for plain SGD the number of its steps. The paper leaves τ_eff free; here it is Σ p_i ‖a_i‖₁, so
+that Δ is FedAvg's where all hospitals work alike. (The authors' code takes Σ p_i τ_i with a
+proximal term, which makes up for the steps that the term has shortened.)
 """
 
 import math

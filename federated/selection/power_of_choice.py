@@ -1,6 +1,8 @@
 """Of a few hospitals drawn by size, those on which the global model does worst.
 
-Power-of-choice: Cho, Wang, Joshi 2020 (arXiv:2010.01243), section 3, strategy π_pow-d.
+Power-of-choice: Cho, Wang, Joshi 2020 (arXiv:2010.01243), section 3, strategy π_pow-d. Candidates
+are drawn by size, so their updates are averaged alike, as in the paper and in the preset: weighted
+by examples (`aggregation.weighted_by`), sizes would count twice.
 """
 
 from typing import Annotated

@@ -151,8 +151,8 @@ ROBUST = [
 @pytest.mark.parametrize(("kind", "name"), ROBUST)
 def test_a_robust_rule_says_how_many_faulty_hospitals_it_tolerates(kind: str, name: str) -> None:
     rule = made(kind, name)
-    assert 0 < rule.tolerates(9) < 9 / 2
-    assert plugins.create(f"federated.{kind}", name, {"f": 1}, kind).tolerates(9) == 1
+    assert 0 < rule.tolerates(20) < 20 / 2
+    assert plugins.create(f"federated.{kind}", name, {"f": 1}, kind).tolerates(20) == 1
     many = plugins.create(f"federated.{kind}", name, {"f": 4}, kind)
     apply = many.aggregate if kind == "aggregation" else many.prepare
     for refused in (lambda: many.tolerates(8), lambda: apply(several(8))):

@@ -8,7 +8,7 @@ from torch import nn
 
 from federated.algorithm import Algorithm, compose
 from federated.config import EvaluationConfig
-from federated.errors import UpdateError
+from federated.errors import ConfigError, UpdateError
 from federated.federation import simulate
 from federated.initial import weights_of
 from federated.shares import combine, train_share
@@ -116,6 +116,17 @@ def test_a_faulty_hospitals_statistics_are_withstood_like_its_update() -> None:
     ill.buffers["1.running_var"] = torch.full((4,), 1e9)
     found = combine(rules, [share], start, SIZES).buffers["1.running_var"]
     assert bool((found <= torch.stack(honest).amax(dim=0).double() + 1e-6).all())
+
+
+def test_a_batch_of_one_row_joins_the_one_before_it_or_is_refused() -> None:
+    rules = compose("fedavg", {"local": LOCAL | {"epochs": 2}})
+    sites = members(rules)
+    start = weights_of(sites["a"].network)
+    sent = {h: one.train(Order(1, start), {}).update.steps for h, one in sites.items()}
+    assert sent == {"a": 2 * 2, "b": 2 * 4, "c": 2 * 10, "d": 2 * 1}
+    single = members(compose("fedavg", {"local": LOCAL | {"batch_size": 1}}))
+    with pytest.raises(ConfigError, match=r"hospital 'c', round 3: .*batch_size to 2 or more"):
+        single["c"].train(Order(3, start), {})
 
 
 def test_statistics_beyond_the_sum_are_not_blamed_on_the_step_size() -> None:

@@ -91,7 +91,8 @@ def test_qsgd_by_hand() -> None:
 @pytest.mark.parametrize("levels", [1, 4, 127])
 def test_qsgd_is_right_on_average_and_between_two_levels(levels: int, scale: Any) -> None:
     values = torch.tensor([0.31, -0.07, 1.0, -0.62, 0.0, 1e-4])
-    g, rule, count = drawn(1), Qsgd(levels=levels, scale=scale), 4000
+    g, count = drawn(1), 4000
+    rule = Qsgd(levels=levels, scale=scale, error_feedback=False)  # with it, l2 is damped
     seen = torch.stack([compress(rule, {"w": values}, {}, g).delta["w"] for _ in range(count)])
     unit = float(values.norm() if scale == "l2" else 1.0) / levels
     assert float((seen - values).abs().max()) <= unit * (1 + 1e-5)
@@ -116,6 +117,30 @@ def test_qsgd_takes_a_byte_a_number_and_its_levels_fit(scale: Any) -> None:
     # 0.7 is 127 + 2e-6 levels of float32(0.7): of so many numbers some are drawn above 127
     many = torch.full((5_000_000,), 0.7, dtype=torch.float64)
     assert bool((Qsgd().encode({"w": many}, drawn())["w/levels"] == 127).all())
+
+
+@pytest.mark.parametrize(("levels", "scale"), [(1, "l2"), (4, "l2"), (127, "l2"), (1, "max")])
+def test_what_error_feedback_keeps_does_not_grow(levels: int, scale: Any) -> None:
+    # of 3,000 numbers ω is 54 with one level: undamped, the residual grows by the round
+    rule, residual, most = Qsgd(levels=levels, scale=scale), Weights(), 0.0
+    for number in range(300):
+        wanted = {"w": torch.randn(3000, generator=drawn(number))}
+        residual = compress(rule, wanted, residual, drawn(10_000 + number)).residual
+        most = max(most, float(residual["w"].norm() / wanted["w"].norm()))
+    omega = min(3000 / levels**2, math.sqrt(3000) / levels)
+    assert most < 2 * (1 + omega)  # ‖e‖ ≤ 2 √(1 - δ) ‖u‖ / δ, δ = 1 / (1 + ω)
+    encoded = rule.encode(wanted, drawn())
+    bare = Qsgd(levels=levels, scale=scale, error_feedback=False)
+    damped, plain = (one.decode(encoded, wanted)["w"] for one in (rule, bare))
+    assert torch.allclose(damped * (1 + omega), plain, rtol=1e-5)
+
+
+def test_a_largest_magnitude_is_not_damped() -> None:
+    wanted = {"w": torch.randn(3000, generator=drawn())}
+    for levels in (2, 127):
+        feeding, bare = (Qsgd(levels=levels, error_feedback=f) for f in (True, False))
+        encoded = feeding.encode(wanted, drawn())
+        assert torch.equal(feeding.decode(encoded, wanted)["w"], bare.decode(encoded, wanted)["w"])
 
 
 # -- bfloat16

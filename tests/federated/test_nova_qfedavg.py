@@ -11,6 +11,7 @@ from federated.aggregation.mean import Mean
 from federated.aggregation.nova import Nova
 from federated.aggregation.qfedavg import Qfedavg
 from federated.errors import ConfigError, UpdateError
+from federated.local._displacement import displacement
 from federated.plugins import create
 from federated.types import Update
 from tests.federated.make import update
@@ -70,6 +71,36 @@ def test_nova_is_not_drawn_to_who_takes_more_steps() -> None:
 
     assert settled(Nova()) == pytest.approx(0.5, abs=0.01)
     assert settled(Mean()) == pytest.approx(50 / 51, abs=0.01)  # the step counts weigh
+
+
+@pytest.mark.parametrize(("momentum", "mu"), [(0.0, 5.0), (0.9, 0.0), (0.9, 5.0)])
+def test_nova_is_not_drawn_to_more_work_with_momentum_and_a_proximal_term(
+    momentum: float, mu: float
+) -> None:
+    # ½(w - c)² at c = 0 and c = 1, two steps against ninety; with both, a_ij falls below 0
+    lr, steps = 1e-3, (2, 90)
+
+    def moved(w: float, c: float, count: int) -> float:
+        theta, velocity = w, 0.0
+        for _ in range(count):
+            velocity = momentum * velocity + (theta - c) + mu * (theta - w)
+            theta -= lr * velocity
+        return theta - w
+
+    def settled(rule: Any) -> float:
+        w = 0.2
+        for _ in range(800):
+            updates = [
+                normalised(
+                    f"h{i}", [moved(w, float(i), k)], displacement(k, lr, momentum, False, mu)
+                )
+                for i, k in enumerate(steps)
+            ]
+            w += float(rule.aggregate(updates)["w"])
+        return w
+
+    assert settled(Nova()) == pytest.approx(0.5, abs=0.08)
+    assert settled(Mean()) > 0.9
 
 
 def test_nova_refuses_work_that_is_none() -> None:

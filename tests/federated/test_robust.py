@@ -31,7 +31,7 @@ LEAST = {
     "median": (2, 1),
     "trimmed_mean": (2, 1),
     "geometric_median": (2, 1),
-    "centered_clipping": (2, 1),
+    "centered_clipping": (10, 0),
     "krum": (2, 3),
     "multi_krum": (2, 3),
     "bulyan": (4, 3),
@@ -58,7 +58,7 @@ def line(made: Any, **values: float) -> float:
 @pytest.mark.parametrize(("name", "times", "plus"), [(k, *v) for k, v in LEAST.items()])
 @pytest.mark.parametrize("f", [0, 1, 2, 3])
 def test_too_few_updates_for_f_are_refused(name: str, times: int, plus: int, f: int) -> None:
-    least = times * f + plus
+    least = max(times * f + plus, 1)
     made, rows = rule(name, f=f), np.arange(2.0 * least).reshape(least, 2)
     assert made.tolerates(least) == made.tolerates(least + 5) == f
     assert result(made, rows).shape == (2,)
@@ -75,7 +75,7 @@ def test_too_few_updates_for_f_are_refused(name: str, times: int, plus: int, f: 
 def test_without_f_it_is_as_many_as_n_allows(name: str, times: int, plus: int) -> None:
     made = rule(name)
     assert made.robust is True
-    for n in range(plus, 30):
+    for n in range(max(plus, 1), 30):
         f = made.tolerates(n)
         assert times * f + plus <= n < times * (f + 1) + plus
 
@@ -206,10 +206,15 @@ def test_one_step_of_the_geometric_median_by_hand() -> None:
 def test_centered_clipping_by_hand() -> None:
     values = {"a": 100, "b": 0, "c": 2}
     # from 0: (0 + 2 + 10) / 3 = 4, then 4 + (-4 - 2 + 10) / 3
-    assert line(CenteredClipping(start="zero"), **values) == pytest.approx(4)
-    assert line(CenteredClipping(start="zero", iterations=2), **values) == pytest.approx(16 / 3)
+    ten = CenteredClipping(tau=10.0, start="zero")
+    assert line(ten, **values) == pytest.approx(4)
+    assert line(replace(ten, iterations=2), **values) == pytest.approx(16 / 3)
     # from the median 2: 2 + (-2 + 0 + 10) / 3
-    assert line(CenteredClipping(), **values) == pytest.approx(14 / 3)
+    assert line(CenteredClipping(tau=10.0), **values) == pytest.approx(14 / 3)
+    # the distances from 2 are 98, 2 and 0, their median 2: 2 + (-2 + 0 + 2) / 3
+    assert line(CenteredClipping(), **values) == pytest.approx(2.0)
+    assert line(CenteredClipping(start="zero"), **values) == pytest.approx(4 / 3)  # of 100, 0, 2
+    assert line(CenteredClipping(), a=5, b=5, c=7) == 5.0  # τ = 0: only the start is left
     assert line(CenteredClipping(tau=1.0), **values) == pytest.approx(2.0)  # 2 + (-1 + 0 + 1) / 3
     assert line(CenteredClipping(tau=1e6), **values) == pytest.approx(34)
     assert result(CenteredClipping(start="zero", tau=5.0), [[6, 8]]).tolist() == [3, 4]
@@ -372,7 +377,7 @@ def test_a_shift_and_a_scale_of_all_updates_are_the_results(
     values = np.round(np.array(rows), 3) if name == "geometric_median" else np.round(rows)
     plain, scaled = rule(name), rule(name)
     if name == "centered_clipping":
-        scaled = replace(plain, tau=plain.tau * factor)
+        plain, scaled = replace(plain, tau=10.0), replace(plain, tau=10.0 * factor)
     if name == "geometric_median":
         scaled = replace(plain, nu=plain.nu * factor)
     expected = (result(plain, values) + shift) * factor
@@ -439,3 +444,17 @@ def test_a_faulty_hospital_moves_centered_clipping_by_tau_over_n(attack: str) ->
     attacked = np.vstack([honest, ATTACKS[attack](honest, 2)])
     moved = np.linalg.norm(result(made, attacked) - result(made, rows))
     assert 0 < moved <= 2 * 2.0 / 10 + 1e-12
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_by_default_the_radius_is_of_the_size_of_honest_distances(
+    attack: str, scale: float
+) -> None:
+    honest = scale * (3 + np.random.default_rng(0).uniform(-1, 1, size=(18, 3)))
+    made = CenteredClipping()
+    assert made.tolerates(20) == 2
+    rows = np.vstack([honest, ATTACKS[attack](honest / scale, 2) * scale])
+    radius = float(np.linalg.norm(honest - np.median(honest, axis=0), axis=1).max())
+    away = np.linalg.norm(result(made, rows) - np.median(rows, axis=0))
+    assert away <= radius  # a fixed τ of 10 clips nothing at a scale of 1e-3, and all at 1e3

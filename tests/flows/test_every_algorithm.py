@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 RUN = {"rounds": 2, "baselines": [], "registered_model": False}
 TABLE = {
     "data": {"source": {"hospitals": 5, "rows": 30}},
-    "model": {"name": "mlp", "hidden": [4], "norm": "layer"},
+    "model": {"name": "mlp", "hidden": [4], "norm": "batch", "dropout": 0.2},
     "run": RUN,
 }
 IMAGES = {

@@ -104,9 +104,17 @@ def rounds(job: Job, engine: Engine, count: int) -> tuple[Standing, Evaluation]:
     return now, engine.evaluate(now.round, now.weights, now.states)
 
 
-@pytest.mark.parametrize("name", ["scaffold", "median", "fedbn"])
+STOCHASTIC = ["model.name=mlp", "model.norm=batch", "model.dropout=0.3"]
+MODELS = {
+    "fedbn": ["model.name=mlp", "model.norm=layer"],
+    "fedavg": STOCHASTIC,
+    "ditto": STOCHASTIC,
+}
+
+
+@pytest.mark.parametrize("name", ["scaffold", "median", "fedbn", "fedavg", "ditto"])
 def test_workers_and_threads_give_the_same_bits(trial: Trial, name: str) -> None:
-    own = ["model.name=mlp", "model.norm=layer"] if name == "fedbn" else []
+    own = MODELS.get(name, [])
     found = []
     for engine_name in ("sequential", "workers"):
         job = trial.job(f"algorithm.name={name}", f"engine.name={engine_name}", *own)
@@ -122,6 +130,23 @@ def test_workers_and_threads_give_the_same_bits(trial: Trial, name: str) -> None
     for packed in (counts.test, counts.validation):
         assert packed.sum is not None
         assert packed.sum.metrics() == merge([*unpack(packed.data).values()]).metrics()
+
+
+def test_threads_that_train_side_by_side_do_not_take_each_others_draws(trial: Trial) -> None:
+    job = trial.job("engine.workers=3", "algorithm.local.epochs=5", *STOCHASTIC)
+    given = Order(1, weights_of(job.network))
+    with open_engine(job) as (_, engine), ThreadPoolExecutor(3) as threads:
+        assert engine.lanes == 3
+
+        def train(hospital: str) -> dict[str, torch.Tensor]:
+            sums = engine.train([hospital], given, {}).sums
+            assert sums is not None
+            return sums.step.total
+
+        alone = [train(hospital) for hospital in job.sites]
+        beside = list(threads.map(train, job.sites))
+    for one, other in zip(alone, beside, strict=True):
+        assert all(torch.equal(one[k], other[k]) for k in one)
 
 
 def test_a_workers_fault_is_raised_here_by_name(trial: Trial) -> None:

@@ -129,7 +129,8 @@ def trial(job: Job, folder: Path) -> Trial:
 def test_what_comes_back_from_pickling_has_the_bits_of_one_process(
     make_job: Make, tmp_path: Path, name: str
 ) -> None:
-    job = make_job(20, f"algorithm.name={name}")
+    stochastic = ["model.name=mlp", "model.norm=batch", "model.dropout=0.3"]
+    job = make_job(20, f"algorithm.name={name}", *stochastic)
     found = trial(job, tmp_path / "post").rounds(2)
     rules = job.config.algorithm.rules
     alone, now = Local(rules, job.sites, 1), begin(rules, weights_of(job.network))
