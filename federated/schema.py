@@ -57,15 +57,18 @@ class Column(Record):
             raise ValueError(f"{self.name}: `most` is of categories whose last label is {OTHER!r}")
         return self
 
+    @model_validator(mode="after")
+    def _codes_fit_the_kind(self) -> Self:
+        if self.kind == "binary" and self.codes != (0, 1):
+            raise ValueError(f"{self.name}: the codes of a binary column are [0, 1]")
+        if self.kind == "categorical" and not self.codes:
+            raise ValueError(f"{self.name}: a categorical column has codes")
+        return self
+
     @property
     def other(self) -> float | None:
         """The code of all texts without a label of their own, if the column has one."""
         return None if self.most is None else self.codes[-1]
-
-    @property
-    def width(self) -> int:
-        """How many model inputs the column becomes (one-hot: one a code)."""
-        return len(self.codes) if self.kind == "categorical" else 1
 
 
 class Labels(Record):

@@ -16,9 +16,11 @@ from fractions import Fraction
 import numpy as np
 from torch import Tensor
 
+from federated.errors import DataError
 from federated.schema import ImageSchema, TableSchema
 
 FEWEST_PATIENTS = 5
+_MOST = 1e140  # the squares of so many values as there are people still have a sum
 _LEVELS = 256
 _UNIT = 2**64  # a float of 1/255 … 1 is a whole number of 1/_UNIT
 _SHADES = [int(Fraction(k / (_LEVELS - 1)) * _UNIT) for k in range(_LEVELS)]
@@ -39,11 +41,22 @@ class Sums:
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """One entry a feature; std has ddof=1, and is 1 where it would be 0 or undefined."""
+    """One entry a feature; std has ddof=1, and is 0 where all values are equal or there is none."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     count: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """A value as target y is learnt as (y - center) / scale."""
+
+    center: float = 0.0
+    scale: float = 1.0
+
+
+AS_IT_IS = TargetScale()
 
 
 def sums(features: Tensor, schema: TableSchema | ImageSchema) -> Sums:
@@ -90,8 +103,8 @@ def finish(merged: Sums, parts: Sequence[Sequence[float]]) -> FeatureStatistics:
     """The pooled mean and standard deviation from merged sums and every hospital's squares."""
     totals = [math.fsum(column) for column in zip(*parts, strict=True)]
     pairs = zip(totals, merged.count, strict=True)
-    std = (math.sqrt(total / (n - 1)) if n > 1 else 0.0 for total, n in pairs)
-    return FeatureStatistics(means(merged), tuple(s or 1.0 for s in std), merged.count)
+    std = tuple(math.sqrt(total / (n - 1)) if n > 1 else 0.0 for total, n in pairs)
+    return FeatureStatistics(means(merged), std, merged.count)
 
 
 def fit(hospitals: Sequence[Tensor], schema: TableSchema | ImageSchema) -> FeatureStatistics:
@@ -101,6 +114,18 @@ def fit(hospitals: Sequence[Tensor], schema: TableSchema | ImageSchema) -> Featu
     return finish(merged, [squares(features, schema, mean) for features in hospitals])
 
 
+def beside(left: Sums, right: Sums) -> Sums:
+    """The entries of one after those of the other, of the same hospital."""
+    total, rest = left.total + right.total, left.rest + right.rest
+    return Sums(left.count + right.count, total, rest)
+
+
+def unsaid(schema: TableSchema | ImageSchema) -> Sums:
+    """Of features that are not scaled: nothing is known of any."""
+    size = len(unscaled(schema).mean)
+    return Sums((0,) * size, (0.0,) * size, (0.0,) * size)
+
+
 def unscaled(schema: TableSchema | ImageSchema) -> FeatureStatistics:
     """Mean 0 and standard deviation 1: features stay as they are."""
     size = schema.shape[0] if isinstance(schema, ImageSchema) else len(schema.columns)
@@ -108,12 +133,20 @@ def unscaled(schema: TableSchema | ImageSchema) -> FeatureStatistics:
 
 
 def _columns(features: Tensor, schema: TableSchema) -> list[list[float]]:
-    """The known values of each numeric column; none of a column that few patients have."""
+    """The known values of each numeric column; none of a column that few patients have.
+
+    Raises DataError, naming the column, for values whose squares cannot be summed.
+    """
     found: list[list[float]] = []
     for i, column in enumerate(schema.columns):
         values = features[:, i].double()
-        known = values[~values.isnan()].tolist() if column.kind == "numeric" else []
-        found.append(known if len(known) >= FEWEST_PATIENTS else [])
+        known = values[~values.isnan()] if column.kind == "numeric" else values[:0]
+        if len(known) and float(known.abs().max()) > _MOST:
+            raise DataError(
+                f"column {column.name!r} holds values beyond {_MOST:g} in size: give its range "
+                "(low, high) in data.source.schema, or name it in data.source.drop"
+            )
+        found.append(known.tolist() if len(known) >= FEWEST_PATIENTS else [])
     return found
 
 

@@ -13,11 +13,13 @@ from typing import TypeVar
 from uuid import UUID
 
 from federated.config import Config
+from federated.encoding import agreed, merged, with_notes
 from federated.errors import ConfigError, DataError, WardroundError
 from federated.initial import build
 from federated.objectives import objective_of
-from federated.preprocessing import Preprocess, input_shape
-from federated.statistics import FeatureStatistics, finish, means, merge_sums, unscaled
+from federated.preprocessing import Preprocess
+from federated.statistics import FeatureStatistics, finish, means
+from federated.tally import Tally
 from federated.weights import buffer_names, digest_json
 from tasks.engine.late import Late
 from tasks.engine.sites import Board, RemoteSite, sends_of
@@ -123,13 +125,15 @@ def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Jo
                 f"hospital {hospital!r} has another schema than {next(iter(hellos))!r}: compare "
                 "their schema.json"
             )
-    statistics, hellos = _statistics(config, talks, hellos)
+    statistics, tally, hellos = _statistics(config, talks, hellos)
     talks = {h: talks[h] for h in hellos}
+    encoding = agreed(
+        first.schema, config.data.scaling, config.data.missing_indicators, tally, statistics
+    )
     for talk in talks.values():
-        talk.welcome(talk.note("statistics", **statistics_body(statistics)))
-    inputs = input_shape(first.schema, config.data.missing_indicators)
-    objective = objective_of(first.schema)
-    network = build(config.architecture, inputs, objective.outputs, config.run.seed)
+        talk.welcome(talk.note("statistics", **statistics_body(statistics, tally)))
+    outputs = objective_of(first.schema).outputs
+    network = build(config.architecture, encoding.shape, outputs, config.run.seed, encoding.codes)
     rules, settings = config.algorithm.rules, config.federation
     store = Store(next(iter(talks.values())).common.location, COORDINATOR)
     board, sends = Board(store.put, store.drop), sends_of(rules, network)
@@ -150,9 +154,9 @@ def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Jo
         config=config,
         place=workspace(project, config),
         schema=first.schema,
-        coverage={h: one.coverage for h, one in hellos.items()},
+        coverage={h: with_notes(one.coverage, encoding) for h, one in hellos.items()},
         data={h: one.md5 for h, one in hellos.items()},
-        preprocess=Preprocess(first.schema, statistics, config.data.missing_indicators),
+        preprocess=Preprocess(encoding),
         network=network,
         sites=sites,
     )
@@ -160,21 +164,13 @@ def _joined(config: Config, project: Path, talks: dict[str, Conversation]) -> Jo
 
 def _statistics(
     config: Config, talks: Mapping[str, Conversation], hellos: dict[str, Hello]
-) -> tuple[FeatureStatistics, dict[str, Hello]]:
-    """Both exchanges of `federated.statistics`, by messages; and those who took part in both."""
-    schema = next(iter(hellos.values())).schema
-    if config.data.scaling == "off":
-        return unscaled(schema), hellos
-    parts = []
-    for hospital, one in hellos.items():
-        if one.sums is None:
-            raise DataError(
-                f"hospital {hospital!r} sent no sums; data.scaling federated needs them"
-            )
-        parts.append(one.sums)
-    merged = merge_sums(parts)
-    mean = means(merged)
+) -> tuple[FeatureStatistics, Tally | None, dict[str, Hello]]:
+    """Both exchanges of `federated.encoding`, by messages; and those who took part in both."""
+    whole = merged([one.summary for one in hellos.values()])
+    mean = means(whole.sums)
     size = len(mean)
+    if not any(whole.sums.count):
+        return finish(whole.sums, [(0.0,) * size]), whole.tally, hellos
 
     def squares(talk: Conversation, until: float) -> tuple[float, ...]:
         asked = talk.note("mean", mean=hexes(mean))
@@ -193,7 +189,7 @@ def _statistics(
     if found.keys() != talks.keys():  # the sums of one that has left must not count
         left = {h: one for h, one in hellos.items() if h in found}
         return _statistics(config, {h: talks[h] for h in left}, left)
-    return finish(merged, list(found.values())), hellos
+    return finish(whole.sums, list(found.values())), whole.tally, hellos
 
 
 def _together(

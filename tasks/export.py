@@ -78,7 +78,7 @@ def scoring(
     models: one for all, or one a hospital. hospitals: their names in the order of models and of
     scaling, if either is each hospital's own.
     """
-    objective = objective_of(schema)
+    objective = objective_of(schema, preprocess.encoding.target)
     networks = [_loaded(network, weights) for weights in models]
     program = _Program(preprocess, networks, hospitals is not None, objective).eval()
     names = list(objective.columns)

@@ -14,11 +14,12 @@ from federated.batched import batches_wanted
 from federated.config import Config
 from federated.coordinator import check_size
 from federated.devices import resolve
+from federated.encoding import noted, with_notes
 from federated.errors import DataError
 from federated.federation import learning
 from federated.initial import build
 from federated.objectives import Objective, objective_of
-from federated.preprocessing import Preprocess, input_shape, to_data
+from federated.preprocessing import Preprocess, to_data
 from federated.records import RawHospital
 from federated.schema import Coverage, ImageSchema, TableSchema
 from federated.site import CPU, LocalSite, Site
@@ -64,7 +65,7 @@ class Job:
     @property
     def objective(self) -> Objective:
         """What is predicted."""
-        return objective_of(self.schema)
+        return objective_of(self.schema, self.preprocess.encoding.target)
 
     @property
     def tracking_uri(self) -> str:
@@ -104,9 +105,11 @@ def load_job(config: Config, project: Path) -> Job:
     raw, data = _load_hospitals(place, ensure_data(place, config, tell))
     schema = _common_schema(raw)
     preprocess, encoded = to_data(list(raw.values()), config.data)
-    inputs = input_shape(schema, config.data.missing_indicators)
-    objective = objective_of(schema)
-    network = build(config.architecture, inputs, objective.outputs, config.run.seed)
+    encoding = preprocess.encoding
+    objective = objective_of(schema, encoding.target)
+    network = build(
+        config.architecture, encoding.shape, objective.outputs, config.run.seed, encoding.codes
+    )
     sites = {
         one.hospital: LocalSite(
             data=one,
@@ -119,7 +122,7 @@ def load_job(config: Config, project: Path) -> Job:
         for one in encoded
     }
     check_size(config.algorithm.rules, len(learning(sites)))
-    coverage = {h: one.coverage for h, one in raw.items()}
+    coverage = {h: with_notes(noted(one), encoding) for h, one in raw.items()}
     return Job(config, place, schema, coverage, data, preprocess, network, sites)
 
 

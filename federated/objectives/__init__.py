@@ -15,6 +15,7 @@ from federated.objectives.classification import ClassCounts, Classification
 from federated.objectives.multilabel import LabelCounts, Multilabel
 from federated.objectives.regression import Regression, ValueCounts
 from federated.objectives.survival import Survival, SurvivalCounts
+from federated.statistics import AS_IT_IS, TargetScale
 
 __all__ = ["Objective", "from_dict", "objective_of", "reading_of", "readings"]
 
@@ -23,15 +24,17 @@ _COUNTS: dict[str, type[Counts]] = {
 }
 
 
-def objective_of(data: schema.TableSchema | schema.ImageSchema) -> Objective:
-    """The objective of a schema's target."""
+def objective_of(
+    data: schema.TableSchema | schema.ImageSchema, target: TargetScale = AS_IT_IS
+) -> Objective:
+    """The objective of a schema's target. target: the scale at which a value is learnt."""
     match data.question:
         case None:
             return Classification(data.classes)
         case schema.Labels(names=names):
             return Multilabel(names)
         case schema.Value():
-            return Regression(data.target)
+            return Regression(data.target, target)
         case schema.Survival(time=time, event=event):
             return Survival(time, event)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from federated.counts import Counts
 from federated.metrics import Measure, Metrics, Reading
 from federated.objectives._rows import no_classes, reduced, require, require_some, wide
+from federated.statistics import AS_IT_IS, TargetScale
 
 UNIT = 2**48
 """1.0 of a target or an error in fixed point; a square is counted in 1 / UNIT²."""
@@ -81,11 +82,16 @@ class ValueCounts(Counts):
 
 @dataclass(frozen=True)
 class Regression:
-    """target: its name. Targets: float64 [n]."""
+    """target: its name. Targets: float64 [n], in their own unit, as are counts and predictions.
+
+    scaled: with center m and scale s a network's output o stands for the value m + s·o, and the
+    loss is that of (y - m) / s: a step size means the same whatever the target's unit.
+    """
 
     reading: ClassVar[Reading] = READING
 
     target: str
+    scaled: TargetScale = AS_IT_IS
 
     @property
     def outputs(self) -> int:
@@ -104,10 +110,11 @@ class Regression:
         weights: Tensor | None = None,
         reduction: str = "mean",
     ) -> Tensor:
-        """Squared error, in the target's unit squared."""
+        """Squared error in units of s²: (o - (y - m) / s)²."""
         require(outputs, targets, 1, ())
         require_some(targets, reduction)
-        return reduced((outputs.squeeze(1) - targets.to(outputs.dtype)) ** 2, weights, reduction)
+        learnt = (targets - self.scaled.center) / self.scaled.scale
+        return reduced((outputs.squeeze(1) - learnt.to(outputs.dtype)) ** 2, weights, reduction)
 
     def examples(self, targets: Tensor) -> int:
         """All rows."""
@@ -125,7 +132,10 @@ class Regression:
         Raises ValueError for non-finite outputs or targets, or shapes that do not fit.
         """
         require(outputs, targets, 1, ())
-        said, true = wide(outputs)[:, 0], targets.detach().to("cpu", torch.float64)
+        said, true = (
+            self.predictions(wide(outputs))[:, 0],
+            targets.detach().to("cpu", torch.float64),
+        )
         if not bool(torch.isfinite(true).all()):
             raise ValueError("a target is not finite (NaN or infinity)")
         y, e = _fixed(true), _fixed(said - true)
@@ -139,8 +149,8 @@ class Regression:
         )
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """The value, [n, 1]."""
-        return outputs
+        """The value m + s·o, [n, 1]."""
+        return self.scaled.center + self.scaled.scale * outputs
 
     def encode(self, columns: NDArray[Any]) -> NDArray[Any]:
         """float64 [n]."""

@@ -113,7 +113,7 @@ def open_engine(job: Job) -> Iterator[tuple[Job, Engine]]:
         rows = arena({h: site.data for h, site in job.local.items()})
         sites = {h: replace(site, data=rows.hospital(h)) for h, site in job.local.items()}
         job = replace(job, sites=sites)
-        engine = Workers.begin(job.config, job.schema, sites, rows, lanes(job))
+        engine = Workers.begin(job.config, job.preprocess.encoding, sites, rows, lanes(job))
     elif name == "batched":
         engine = Batched(rules, job.local)
     else:

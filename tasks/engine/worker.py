@@ -19,10 +19,10 @@ from federated.errors import WardroundError
 from federated.evaluation import evaluate_group
 from federated.initial import build
 from federated.objectives import objective_of
-from federated.preprocessing import input_shape
 from federated.schema import parse_schema
 from federated.shares import train_share
 from federated.site import LocalSite
+from federated.statistics import TargetScale
 from federated.weights import from_bytes
 from tasks.engine import packed, wire
 from tasks.engine.arena import Arena
@@ -62,9 +62,14 @@ class Worker:
         """From the first message: configuration, schema, and where the rows lie."""
         config = parse(given["config"])
         schema = parse_schema(given["schema"], "schema")
-        objective = objective_of(schema)
-        inputs = input_shape(schema, config.data.missing_indicators)
-        network = build(config.architecture, inputs, objective.outputs, config.run.seed)
+        objective = objective_of(schema, TargetScale(*given["target"]))
+        network = build(
+            config.architecture,
+            tuple(given["inputs"]),
+            objective.outputs,
+            config.run.seed,
+            given["codes"],
+        )
         rows = Arena(file, given["length"], given["layout"])
         sites = {
             hospital: LocalSite(

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Self
 
 from federated.config import Config
+from federated.encoding import Encoding
 from federated.errors import WardroundError
 from federated.evaluation import groups
-from federated.schema import ImageSchema, TableSchema
 from federated.shares import Share
 from federated.site import LocalSite
 from federated.types import Order, Weights
@@ -99,7 +99,7 @@ class Workers:
     def begin(
         cls,
         config: Config,
-        schema: TableSchema | ImageSchema,
+        encoding: Encoding,
         sites: Mapping[str, LocalSite],
         rows: Arena,
         lanes: int,
@@ -108,7 +108,10 @@ class Workers:
         made = cls(sites, rows, lanes)
         first = {
             "config": config.model_dump(mode="json"),
-            "schema": schema.model_dump_json(),
+            "schema": encoding.schema.model_dump_json(),
+            "inputs": encoding.shape,
+            "codes": encoding.codes,
+            "target": [encoding.target.center, encoding.target.scale],
             "length": rows.length,
             "layout": rows.layout,
         }

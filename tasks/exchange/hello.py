@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from federated.encoding import Scaling, Summary, measured, noted, summary
 from federated.errors import DataError
 from federated.objectives import objective_of
 from federated.records import RawHospital
 from federated.schema import Coverage, ImageSchema, TableSchema, parse_schema
-from federated.statistics import FeatureStatistics, Sums, sums
+from federated.statistics import FeatureStatistics, Sums
+from federated.tally import Tally
 from federated.types import RowCounts
 from tasks.exchange.refusal import RefusalError, shown
 
@@ -19,47 +21,46 @@ _MD5 = 32  # digits
 
 @dataclass(frozen=True)
 class Hello:
-    """md5: of its records. coverage: what became of its raw rows, in counts. sums: over training
-    rows, where scaling is federated."""
+    """md5: of its records. coverage: what became of its raw rows, in counts. summary: of its
+    training rows."""
 
     md5: str
     rows: RowCounts
     schema: TableSchema | ImageSchema
     coverage: Coverage
-    sums: Sums | None
+    summary: Summary
 
 
-def hello_of(raw: RawHospital, md5: str, *, federated: bool) -> Hello:
+def hello_of(raw: RawHospital, md5: str, scaling: Scaling) -> Hello:
     """Of a hospital's own rows."""
     train, validation, test = (int(some.sum()) for some in (raw.train, raw.validation, raw.test))
     examples = objective_of(raw.schema).examples(raw.targets[raw.train])
     rows = RowCounts(train, validation, test, examples)
-    counted = sums(raw.training_features, raw.schema) if federated else None
-    return Hello(md5, rows, raw.schema, raw.coverage, counted)
+    return Hello(md5, rows, raw.schema, noted(raw), summary(raw, scaling))
 
 
 def hello_body(hello: Hello) -> dict[str, Any]:
     """As a note's body."""
-    rows, counted = hello.rows, hello.sums
+    rows, counted = hello.rows, hello.summary.sums
     return {
         "md5": hello.md5,
         "rows": [rows.train, rows.validation, rows.test, rows.examples],
         "schema": hello.schema.model_dump_json(),
         "coverage": hello.coverage.model_dump_json(),
-        "sums": counted
-        and {
+        "sums": {
             "count": list(counted.count),
             "total": hexes(counted.total),
             "rest": hexes(counted.rest),
         },
+        "tally": _tally_body(hello.summary.tally),
     }
 
 
 def hello_in(body: Mapping[str, Any], hospital: str) -> Hello:
     """From a note's body. Raises RefusalError (form) naming the field."""
-    if body.keys() != {"md5", "rows", "schema", "coverage", "sums"}:
+    if body.keys() != {"md5", "rows", "schema", "coverage", "sums", "tally"}:
         raise RefusalError("form", f"a hello has other fields than {shown(sorted(body)[:1])}")
-    md5, rows, counted = body["md5"], body["rows"], body["sums"]
+    md5, rows = body["md5"], body["rows"]
     if not isinstance(md5, str) or len(md5) != _MD5 or not md5.isalnum():
         raise RefusalError("form", f"md5 is {shown(md5)}")
     try:
@@ -72,9 +73,8 @@ def hello_in(body: Mapping[str, Any], hospital: str) -> Hello:
     counts = RowCounts(*_counts(rows, 4))
     if counts.examples > counts.train:
         raise RefusalError("form", f"{counts.examples} examples of {counts.train} training rows")
-    size = schema.shape[0] if isinstance(schema, ImageSchema) else len(schema.columns)
-    summed = None if counted is None else _sums(counted, size)
-    return Hello(md5, counts, schema, coverage, summed)
+    found = Summary(_sums(body["sums"], measured(schema)), _tally_in(body["tally"], schema))
+    return Hello(md5, counts, schema, coverage, found)
 
 
 def hexes(values: Sequence[float]) -> list[str]:
@@ -95,18 +95,56 @@ def floats(values: Any, size: int) -> tuple[float, ...]:
     return found
 
 
-def statistics_body(found: FeatureStatistics) -> dict[str, Any]:
-    """As a note's body."""
+def statistics_body(found: FeatureStatistics, tally: Tally | None) -> dict[str, Any]:
+    """As a note's body. tally: of all hospitals."""
     mean, std = hexes(found.mean), hexes(found.std)
-    return {"mean": mean, "std": std, "count": list(found.count)}
+    return {"mean": mean, "std": std, "count": list(found.count), "tally": _tally_body(tally)}
 
 
-def statistics_in(body: Mapping[str, Any], size: int) -> FeatureStatistics:
+def statistics_in(
+    body: Mapping[str, Any], schema: TableSchema | ImageSchema
+) -> tuple[FeatureStatistics, Tally | None]:
     """From a note's body. Raises RefusalError."""
-    if body.keys() != {"mean", "std", "count"}:
-        raise RefusalError("form", "statistics have mean, std and count")
+    if body.keys() != {"mean", "std", "count", "tally"}:
+        raise RefusalError("form", "statistics have mean, std, count and tally")
+    size = measured(schema)
     mean, std = (floats(body[name], size) for name in ("mean", "std"))
-    return FeatureStatistics(mean, std, _counts(body["count"], size))
+    found = FeatureStatistics(mean, std, _counts(body["count"], size))
+    return found, _tally_in(body["tally"], schema)
+
+
+def _tally_body(tally: Tally | None) -> dict[str, Any] | None:
+    """Of a table; there is none of images."""
+    if tally is None:
+        return None
+    levels = [list(counts) for counts in tally.levels]
+    fields = {"read": tally.read, "missing": tally.missing, "varies": tally.varies}
+    return {"levels": levels} | {name: list(values) for name, values in fields.items()}
+
+
+def _tally_in(values: Any, schema: TableSchema | ImageSchema) -> Tally | None:
+    """Of the schema's columns and codes. Raises RefusalError."""
+    if isinstance(schema, ImageSchema):
+        if values is not None:
+            raise RefusalError("form", "a tally of images")
+        return None
+    if not isinstance(values, dict) or values.keys() != {"read", "missing", "levels", "varies"}:
+        raise RefusalError("form", "a tally has read, missing, levels and varies")
+    size, levels = len(schema.columns), values["levels"]
+    if not isinstance(levels, list) or len(levels) != size:
+        raise RefusalError("form", f"{shown(levels)} in place of {size} columns' levels")
+    return Tally(
+        _flags(values["read"], size),
+        _counts(values["missing"], size),
+        tuple(_counts(n, len(c.codes)) for n, c in zip(levels, schema.columns, strict=True)),
+        _flags(values["varies"], size),
+    )
+
+
+def _flags(values: Any, size: int) -> tuple[bool, ...]:
+    if not isinstance(values, list) or [type(v) for v in values] != [bool] * size:
+        raise RefusalError("form", f"{shown(values)} in place of {size} answers")
+    return tuple(values)
 
 
 def _counts(values: Any, size: int) -> tuple[int, ...]:

@@ -14,13 +14,13 @@ from uuid import UUID
 
 from federated.config import Config, parse
 from federated.counts import to_dict
+from federated.encoding import Encoding, agreed, measured, squared
 from federated.errors import DataError, WardroundError
 from federated.initial import build, weights_of
 from federated.objectives import objective_of
-from federated.preprocessing import encode_hospital, input_shape
+from federated.preprocessing import encode_hospital
 from federated.records import RawHospital
 from federated.site import LocalSite
-from federated.statistics import FeatureStatistics, squares
 from federated.types import Order, Trained, Weights
 from tasks.exchange import keys
 from tasks.exchange.admission import Accepted, Awaited, Refused, accept_order
@@ -150,24 +150,21 @@ class Session:
 
     def hello(self) -> Parcel:
         """What it joins with."""
-        federated = self.config.data.scaling == "federated"
-        body = hello_body(hello_of(self.raw, self.digest, federated=federated))
+        body = hello_body(hello_of(self.raw, self.digest, self.config.data.scaling))
         return self.voice.note("hello", 0, **body)
 
     def squares(self, note: Note) -> Parcel:
         """The answer to the mean over all hospitals. Raises RefusalError."""
-        mean = floats(note.body.get("mean"), self._features)
-        found = squares(self.raw.training_features, self.raw.schema, mean)
+        mean = floats(note.body.get("mean"), measured(self.raw.schema))
+        found = squared(self.raw, self.config.data.scaling, mean)
         return self.voice.note("squares", 0, note.nonce, squares=hexes(found))
 
     def placed(self, note: Note) -> "Placed":
         """Its rows as model inputs, by the statistics of all. Raises RefusalError."""
-        return Placed.begin(self, statistics_in(note.body, self._features))
-
-    @property
-    def _features(self) -> int:
-        """How many statistics there are: one a feature, or an image's channel."""
-        return int(self.raw.features.shape[1])
+        data, schema = self.config.data, self.raw.schema
+        statistics, tally = statistics_in(note.body, schema)
+        found = agreed(schema, data.scaling, data.missing_indicators, tally, statistics)
+        return Placed.begin(self, found)
 
 
 @dataclass(frozen=True)
@@ -178,14 +175,13 @@ class Placed:
     local: LocalSite
 
     @classmethod
-    def begin(cls, session: Session, statistics: FeatureStatistics) -> Self:
+    def begin(cls, session: Session, encoding: Encoding) -> Self:
         """Encode the rows and build the network, as the coordinator does."""
-        config, schema = session.config, session.raw.schema
-        objective = objective_of(schema)
-        inputs = input_shape(schema, config.data.missing_indicators)
+        config, shape, codes = session.config, encoding.shape, encoding.codes
+        objective = objective_of(encoding.schema, encoding.target)
         local = LocalSite(
-            data=encode_hospital(session.raw, statistics, config.data.missing_indicators),
-            network=build(config.architecture, inputs, objective.outputs, config.run.seed),
+            data=encode_hospital(session.raw, encoding),
+            network=build(config.architecture, shape, objective.outputs, config.run.seed, codes),
             algorithm=config.algorithm.rules,
             seed=config.run.seed,
             objective=objective,

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from federated.errors import DataError
 from federated.schema import Column, ImageSchema, TableSchema
 from federated.statistics import (
     FEWEST_PATIENTS,
@@ -75,15 +76,15 @@ def test_any_order_gives_the_same_bits() -> None:
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e8 + 0.1, -1 / 3])
-def test_a_constant_column_has_its_exact_mean_and_std_one(constant: float) -> None:
+def test_a_constant_column_has_its_exact_mean_and_std_zero(constant: float) -> None:
     parts = [column(*[constant] * n) for n in (7, 119, 5)]
     found = fit(parts, table(1))
-    assert found == FeatureStatistics(mean=(constant,), std=(1.0,), count=(131,))
+    assert found == FeatureStatistics(mean=(constant,), std=(0.0,), count=(131,))
 
 
 def test_nothing_is_sent_of_a_column_known_of_four_patients() -> None:
     nan = float("nan")
-    absent = FeatureStatistics((0.0,), (1.0,), (0,))
+    absent = FeatureStatistics((0.0,), (0.0,), (0,))
     assert fit([column(nan, nan)], table(1)) == absent
     assert fit([column(nan, 5, 6, 7, 8)], table(1)) == absent
     assert sums(column(nan, 5, 6, 7, 8), table(1)).total == (0.0,)
@@ -95,6 +96,13 @@ def test_a_column_known_of_five_patients_is_sent() -> None:
     assert squares(column(4, 5, 6, 7, 8), table(1), (6.0,)) == (10.0,)
     few = column(1e6, 1e6)
     assert fit([column(4, 5, 6, 7, 8), few], table(1)) == fit([column(4, 5, 6, 7, 8)], table(1))
+
+
+def test_numbers_whose_squares_have_no_sum_are_refused_by_column() -> None:
+    assert fit([column(0, 0, 0, 0, 1e139)], table(1)).std[0] == pytest.approx(1e139 / 5**0.5)
+    for value in (1e141, -1e300):
+        with pytest.raises(DataError, match="column 'x0' holds values beyond 1e"):
+            sums(column(0, value), table(1))
 
 
 def test_only_numeric_columns_are_summed() -> None:
@@ -120,7 +128,7 @@ def test_a_mean_is_rounded_to_a_float() -> None:
 def test_two_values_have_a_deviation_and_one_has_none() -> None:
     # 3; and 1 and 3, whose squared distances from 2 are 1 and 1: √(2/1)
     found = finish(Sums((1, 2), (3.0, 4.0), (0.0, 0.0)), [(0.0, 2.0)])
-    assert found == FeatureStatistics(mean=(3.0, 2.0), std=(1.0, 2**0.5), count=(1, 2))
+    assert found == FeatureStatistics(mean=(3.0, 2.0), std=(0.0, 2**0.5), count=(1, 2))
 
 
 def test_unscaled_has_an_entry_a_column_or_channel() -> None:
@@ -140,4 +148,4 @@ def test_images_have_one_statistic_a_channel() -> None:
     assert found.std == pytest.approx(flat.std(1, ddof=1), rel=1e-12)
     assert found.count == (180,) * 3
     grey = torch.full((2, 3, 5, 4), 77, dtype=torch.uint8)
-    assert fit([grey], schema).std == (1.0,) * 3
+    assert fit([grey], schema).std == (0.0,) * 3

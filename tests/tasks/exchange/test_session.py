@@ -14,7 +14,7 @@ from federated.config import Config, load, parse
 from federated.errors import DataError
 from federated.initial import weights_of
 from federated.site import LocalSite
-from federated.statistics import finish, means, merge_sums
+from federated.statistics import finish, means
 from federated.types import Order
 from flows.hospital_session import overtaken
 from tasks.exchange import keys
@@ -96,13 +96,12 @@ def placed(session: Session) -> tuple[Placed, list[Parcel]]:
     """The session once statistics are agreed on (with itself), and what it said until then."""
     hello = session.hello()
     heard: Hello = hello_in(said(session, hello).body, "north")
-    assert heard.sums is not None
-    merged = merge_sums([heard.sums])
-    mean = told("mean", mean=hexes(means(merged)))
+    sums = heard.summary.sums
+    mean = told("mean", mean=hexes(means(sums)))
     squares = session.squares(session.voice.opened(mean))
-    size = len(heard.sums.count)
-    agreed = finish(merged, [floats(said(session, squares).body["squares"], size)])
-    statistics = told("statistics", **statistics_body(agreed))
+    size = len(sums.count)
+    agreed = finish(sums, [floats(said(session, squares).body["squares"], size)])
+    statistics = told("statistics", **statistics_body(agreed, heard.summary.tally))
     return session.placed(session.voice.opened(statistics)), [hello, squares]
 
 
