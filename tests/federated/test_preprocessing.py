@@ -162,6 +162,8 @@ def data(scaling: str) -> DataConfig:
             "test_fraction": 0.5,
             "validation_fraction": 0.0,
             "min_rows": 2,
+            "leave_out": [],
+            "small_hospitals": "refuse",
             "scaling": scaling,
             "missing_indicators": False,
             "seed": 0,
