@@ -7,6 +7,7 @@ alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -76,6 +77,16 @@ def rules(column: Declared) -> list[tuple[str, Rule]]:
     if column.low is not None or column.high is not None:
         named.append((f"outside {_bounds(column)}", _in_range))
     return [(words, partial(rule, column=column)) for words, rule in named]
+
+
+def hospitals(cells: Series) -> Series:
+    """The hospital that each cell names, as its folder is called."""
+    return cells.map(lambda cell: folder_name(str(_stripped(_text(cell)))))
+
+
+def folder_name(hospital: str) -> str:
+    """Whatever is not a letter, digit, `.`, `_` or `-` becomes `-`."""
+    return re.sub(r"[^\w.-]+", "-", hospital).strip("-.")
 
 
 def _stripped(cell: object) -> object:

@@ -68,6 +68,12 @@ class DataConfig(Section):
         name = _name(self.partition, "data.partition")
         return plugins.create("federated.partition", name, values, "data.partition")
 
+    @property
+    def hospital_column(self) -> str:
+        """The raw column that names hospitals; of hospitals made up by a partition `hospital`."""
+        own = self.source.get("hospital") if self.partition["name"] == "natural" else None
+        return own if isinstance(own, str) else "hospital"
+
 
 class AlgorithmConfig(Section):
     """A preset and what is changed in it: one section a kind of rule."""

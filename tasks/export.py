@@ -1,13 +1,13 @@
 """The final model as one program: raw features in, predictions out, preprocessing included.
 
 `torch.export` writes a graph and tensors, no pickled objects. The input example is made up from
-the schema's ranges and codes: no patient's row is in it.
+the schema's ranges, codes and labels: no patient's row is in it.
 """
 
 import copy
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,25 +15,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from federated import cell_rules
 from federated.objectives import Objective, objective_of
 from federated.preprocessing import Preprocess
 from federated.schema import Column, ImageSchema, TableSchema
 from federated.types import Weights
 
-Array = NDArray[np.float32]
+Pixels = NDArray[np.float32 | np.uint8]
+
+
+@dataclass(frozen=True)
+class ByHospital:
+    """Hospitals that have their own scaling or model, in its order. column: where a table names
+    them."""
+
+    column: str
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Scoring:
     """What MLflow gets: the program's bytes, how to feed it, and one made-up example.
 
-    layout: columns, hospitals (None unless each has its own scaling) and names of predictions.
+    predictions: of the example, named as they are to be called.
     """
 
     program: bytes
-    layout: dict[str, list[str] | None]
-    example: Any
-    prediction: pd.DataFrame
+    schema: TableSchema | ImageSchema
+    hospitals: ByHospital | None
+    example: pd.DataFrame | Pixels
+    predictions: pd.DataFrame
     round: int
 
 
@@ -70,26 +81,24 @@ def scoring(
     preprocess: Preprocess,
     network: nn.Module,
     models: list[Weights],
-    hospitals: list[str] | None,
+    hospitals: ByHospital | None,
     number: int,
 ) -> Scoring:
     """Export the model after round `number`.
 
-    models: one for all, or one a hospital. hospitals: their names in the order of models and of
-    scaling, if either is each hospital's own.
+    models: one for all, or one a hospital. hospitals: in the order of models and of scaling, if
+    either is each hospital's own.
     """
     objective = objective_of(schema, preprocess.encoding.target)
     networks = [_loaded(network, weights) for weights in models]
     program = _Program(preprocess, networks, hospitals is not None, objective).eval()
-    names = list(objective.columns)
-    example: Any
+    example: pd.DataFrame | Pixels
     if isinstance(schema, TableSchema):
-        columns: list[str] | None = [c.name for c in schema.columns]
         example = _example_table(schema, hospitals)
+        fed = torch.from_numpy(_numbers(example, schema, hospitals))
     else:
-        columns = None
         example = _example_images(schema, hospitals)
-    fed = torch.from_numpy(_fed(example, columns, hospitals))
+        fed = torch.from_numpy(example)
     exported = torch.export.export(
         program, (fed,), dynamic_shapes={"raw": {0: torch.export.Dim("rows")}}
     )
@@ -97,13 +106,8 @@ def scoring(
     torch.export.save(exported, buffer)
     with torch.inference_mode():
         found = program(fed).numpy()
-    return Scoring(
-        program=buffer.getvalue(),
-        layout={"columns": columns, "hospitals": hospitals, "predictions": names},
-        example=example,
-        prediction=pd.DataFrame(found, columns=names),
-        round=number,
-    )
+    predictions = pd.DataFrame(found, columns=list(objective.columns))
+    return Scoring(buffer.getvalue(), schema, hospitals, example, predictions, number)
 
 
 def _loaded(network: nn.Module, weights: Weights) -> nn.Module:
@@ -113,37 +117,41 @@ def _loaded(network: nn.Module, weights: Weights) -> nn.Module:
     return own
 
 
-def _fed(example: Any, columns: list[str] | None, hospitals: list[str] | None) -> Array:
+def _numbers(
+    table: pd.DataFrame, schema: TableSchema, hospitals: ByHospital | None
+) -> NDArray[np.float64]:
     """The example as the program takes it (what `logged_model.py` does with a user's rows)."""
-    if columns is None:
-        return np.array(example, dtype=np.float32)
-    values = np.array(example[columns], dtype=np.float32)
-    if hospitals is None:
-        return values
-    index = example["hospital"].map(hospitals.index).to_numpy(dtype=np.float32)
-    return np.column_stack([index, values])
-
-
-def _example_table(schema: TableSchema, hospitals: list[str] | None) -> pd.DataFrame:
-    """Three made-up rows from the schema's ranges and codes; the last has missing values."""
-    rows = {c.name: [_typical(c), _typical(c, last=True), float("nan")] for c in schema.columns}
-    frame = pd.DataFrame(rows, dtype="float64")
+    each = [cell_rules.numbers(table[c.name], c).to_numpy() for c in schema.columns]
     if hospitals is not None:
-        frame.insert(0, "hospital", [hospitals[i % len(hospitals)] for i in range(3)])
+        each.insert(0, table[hospitals.column].map(list(hospitals.names).index).to_numpy())
+    return np.column_stack(each).astype("float64")
+
+
+def _example_table(schema: TableSchema, hospitals: ByHospital | None) -> pd.DataFrame:
+    """Three made-up rows from the schema's ranges and codes; the last has missing values."""
+    frame = pd.DataFrame(
+        {c.name: [_typical(c), _typical(c, last=True), None] for c in schema.columns}
+    )
+    if hospitals is not None:
+        names = [hospitals.names[i % len(hospitals.names)] for i in range(3)]
+        frame.insert(0, hospitals.column, names)
     return frame
 
 
-def _typical(column: Column, *, last: bool = False) -> float:
+def _typical(column: Column, *, last: bool = False) -> float | str:
     """A value that the schema allows."""
-    if column.codes:
-        return column.codes[-1 if last else 0]
+    allowed = column.labels or column.codes
+    if allowed:
+        return allowed[-1 if last else 0]
     low = column.low if column.low is not None else 0.0
     high = column.high if column.high is not None else low + 1.0
     return low + (high - low) * (0.6 if last else 0.4)
 
 
-def _example_images(schema: ImageSchema, hospitals: list[str] | None) -> Array:
+def _example_images(schema: ImageSchema, hospitals: ByHospital | None) -> Pixels:
     """A black and a grey image; flattened behind the hospital's index if scaling is its own."""
-    grey = np.zeros((2, *schema.shape), dtype=np.float32)
-    grey[1] = 128.0
-    return grey if hospitals is None else np.insert(grey.reshape(2, -1), 0, [0, 1], axis=1)
+    grey = np.zeros((2, *schema.shape), dtype=np.uint8)
+    grey[1] = 128
+    if hospitals is None:
+        return grey
+    return np.insert(grey.reshape(2, -1).astype(np.float32), 0, [0, 1], axis=1)

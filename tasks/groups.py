@@ -1,10 +1,10 @@
 """Hospitals' names as folders, and against those that params.yaml lists or leaves out."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar
 
 from federated import results
+from federated.cell_rules import folder_name
 from federated.errors import DataError
 from federated.plugins import nearest
 from federated.schema import Coverage
@@ -19,7 +19,7 @@ ALL = "all"
 def folders(names: Sequence[str], source: str) -> list[str]:
     """A folder's name for each hospital: whatever is not a letter, digit, `.`, `_` or `-`
     becomes `-`. Raises DataError for a name of which nothing is left, and for two that collide."""
-    safe = [re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names]
+    safe = [folder_name(name) for name in names]
     seen: dict[str, str] = {}
     for name, folder in zip(names, safe, strict=True):
         if not folder or folder in (ALL, results.ALL) or len(folder) > 100:

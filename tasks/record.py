@@ -144,7 +144,7 @@ class Recorder:
 
     def _program(self, final: Standing) -> "Scoring":
         """The final model to export: one for all hospitals, or each hospital's own."""
-        from tasks.export import scoring
+        from tasks.export import ByHospital, scoring
 
         job, personal = self._job, self._job.config.algorithm.rules.personal
         own = {h: part(final.of(h), "personal") for h in job.hospitals}
@@ -155,7 +155,9 @@ class Recorder:
             job.preprocess,
             job.network,
             list(models.values()) if any(own.values()) else [final.weights],
-            job.hospitals if apart or any(own.values()) else None,
+            ByHospital(job.config.data.hospital_column, job.hospitals)
+            if apart or any(own.values())
+            else None,
             final.round,
         )
 

@@ -5,9 +5,6 @@ Both are idempotent: what a killed command had done already is found and used.
 
 import json
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,13 +12,18 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, infer_signature
+from mlflow.models import Model
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from federated import cell_rules
+from federated.schema import ImageSchema
 from tasks.export import Scoring
 from tasks.round_record import RoundRecord
+from tasks.signature import in_words, signature
 from tasks.tracking import TrackedRun, log_model_metrics
 
+MADE_BY = "wardround"
+"""The key of a model's metadata that holds the version that trained it."""
 _REGISTERED = (
     "Models that hospitals trained together with Wardround. `challenger` is the newest; "
     "`champion` is a person's to move."
@@ -52,7 +54,7 @@ def log_model(
     number = str(versions[0].version) if versions else _register(tracked, model_id, registered)
     known = json.dumps([{"name": registered, "version": number}])
     client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: known})
-    client.update_model_version(registered, number, description)
+    client.update_model_version(registered, number, f"{description}\n\n{in_words(scoring.schema)}")
     _alias(client, registered, number)
     return model_uri
 
@@ -95,21 +97,38 @@ def _begin_model(tracked: TrackedRun) -> LoggedModel:
 def _log_scoring(tracked: TrackedRun, scoring: Scoring, record: RoundRecord) -> str:
     model = _begin_model(tracked)
     _link(tracked, model.model_id, record)
-    with tempfile.TemporaryDirectory() as scratch, _without_type_hint_advice():
-        folder = Path(scratch)
-        (folder / "program.pt2").write_bytes(scoring.program)
-        (folder / "layout.json").write_text(json.dumps(scoring.layout))
+    with tempfile.TemporaryDirectory() as scratch:
+        artifacts = _written(scoring, Path(scratch))
+        code = "logged_image_model" if isinstance(scoring.schema, ImageSchema) else "logged_model"
         Model.log(
             artifact_path=None,
             model_id=model.model_id,
             flavor=mlflow.pyfunc,
-            python_model=str(Path(__file__).with_name("logged_model.py")),
-            artifacts={n: str(folder / n) for n in ("program.pt2", "layout.json")},
-            signature=infer_signature(scoring.example, scoring.prediction),
+            python_model=str(Path(__file__).with_name(f"{code}.py")),
+            artifacts={name: str(path) for name, path in artifacts.items()},
+            signature=signature(scoring),
             input_example=scoring.example,
+            metadata={MADE_BY: version("wardround")},
             pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
         )
     return str(model.model_uri)
+
+
+def _written(scoring: Scoring, folder: Path) -> dict[str, Path]:
+    """The model's artifacts: name → file."""
+    own = scoring.hospitals
+    layout = {
+        "predictions": list(scoring.predictions.columns),
+        "hospitals": own and {"column": own.column, "names": list(own.names)},
+    }
+    contents = {
+        "program.pt2": scoring.program,
+        "schema.json": scoring.schema.model_dump_json(indent=2).encode(),
+        "layout.json": json.dumps(layout).encode(),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return {name: folder / name for name in contents} | {"cell_rules.py": Path(cell_rules.__file__)}
 
 
 def _link(tracked: TrackedRun, model_id: str, record: RoundRecord) -> None:
@@ -120,19 +139,6 @@ def _link(tracked: TrackedRun, model_id: str, record: RoundRecord) -> None:
     outcome = LoggedModelOutput(model_id, step=record.round)
     tracked.client.log_outputs(tracked.parent, [outcome])
     log_model_metrics(tracked, model_id, record)
-
-
-@contextmanager
-def _without_type_hint_advice() -> Iterator[None]:
-    """Drop MLflow's advice to use type hints in place of our signature; repeat other warnings.
-
-    A filter would not do: MLflow puts its own in front of it.
-    """
-    with warnings.catch_warnings(record=True) as given:
-        yield
-    for one in given:
-        if "ype hint" not in str(one.message):
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _alias(client: MlflowClient, name: str, number: str) -> None:

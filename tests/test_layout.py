@@ -23,6 +23,9 @@ MLFLOW = {
     "tasks/tracked_runs.py",
     "tasks/registry.py",
     "tasks/logged_model.py",
+    "tasks/logged_image_model.py",
+    "tasks/shelf.py",
+    "tasks/signature.py",
 }
 FILES = sorted(p.relative_to(ROOT) for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 

@@ -29,7 +29,8 @@ Set = Annotated[
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a key of params.yaml."),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the reports.")]
-PARAMS, OUT = Path("params.yaml"), Path("reports")
+PARAMS, OUT, PREDICTIONS = Path("params.yaml"), Path("reports"), Path("predictions.csv")
+_REFUSED = 20  # cells that are named
 _UNBOUNDED = 10_000  # columns
 
 
@@ -142,6 +143,33 @@ def report(
     if show:
         _show(read_results(out))
     typer.echo(f"report: {render(out)}")
+
+
+@app.command()
+def predict(
+    file: Annotated[Path, typer.Argument(help="Patients: .csv or .parquet; images: .npy.")],
+    model: Annotated[
+        str, typer.Option(help="NAME@champion, NAME/3, a run's id, or a model's folder or URI.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help=".csv or .parquet.")] = PREDICTIONS,
+    params: Params = PARAMS,
+) -> None:
+    """Write a registered model's predictions for every row of a file; nothing leaves this machine.
+
+    A row that the model's schema forbids has none: it is named, and the exit code is 1.
+    """
+    hush()
+    from wardround.predicting import predict_file
+
+    predicted = predict_file(file, model, out, params)
+    typer.echo(f"{out}: {predicted.scored} of {len(predicted.frame)} rows scored")
+    for words in predicted.refused[:_REFUSED]:
+        typer.secho(f"refused: {words}", fg=typer.colors.RED, err=True)
+    if len(predicted.refused) > _REFUSED:
+        more = f"refused: {len(predicted.refused) - _REFUSED} more cells; {out} names their rows"
+        typer.secho(more, fg=typer.colors.RED, err=True)
+    if predicted.refused:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient, pyfunc, set_tracking_uri
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from federated.errors import DataError, UpdateError
 from tests.conftest import Project
@@ -138,7 +139,7 @@ def test_hospital_scaling_puts_every_hospitals_statistics_into_the_model(
     chances = model.predict(rows).to_numpy()
     assert chances[0, 1] != chances[1, 1]
     rows["hospital"] = "elsewhere"
-    with pytest.raises(ValueError, match="no scaling is known for hospital 'elsewhere'"):
+    with pytest.raises(MlflowException, match=r"row 1, column 'hospital': 'elsewhere' is none of"):
         model.predict(rows)
 
 

@@ -117,9 +117,10 @@ def test_coverage_tells_counts_and_names(ran: Ran) -> None:
 
 
 def test_the_input_example_is_nobodys_row(ran: Ran) -> None:
-    """It is made up from the schema: 40 % and 60 % of the range, the first and the last code."""
+    """It is made up from the schema: 40 % and 60 % of the range, the first and the last code, or
+    text for one."""
     (path,) = (ran.project / "mlruns").rglob("input_example.json")
     example = json.loads(path.read_text())
     assert example["columns"] == ["age", "lab", "sex", "pain"]
-    assert example["data"][:2] == [[4000, 36000, 0, 0], [6000, 54000, 1, 1]]
-    assert all(math.isnan(cell) for cell in example["data"][2])
+    assert example["data"][:2] == [[4000, 36000, 0, "none"], [6000, 54000, 1, "some"]]
+    assert all(cell is None or math.isnan(cell) for cell in example["data"][2])

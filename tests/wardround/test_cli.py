@@ -17,7 +17,7 @@ from wardround.cli import main
 
 Cli = Callable[..., tuple[int, str, str]]
 COMMANDS = (
-    *("train", "prepare", "partition", "report", "algorithms", "study", "compare"),
+    *("train", "prepare", "partition", "report", "predict", "algorithms", "study", "compare"),
     *("serve", "ui", "doctor"),
 )
 
