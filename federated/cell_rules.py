@@ -21,9 +21,17 @@ if TYPE_CHECKING:
     Rule = Callable[[Series], Series]
 
 
+MISSING = ("?", ".", "NA", "N/A", "na", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
+"""Read as missing in every column, beside blank cells, unless it is one of the column's labels."""
+LIMIT = r"[<>≤≥]=?\s*[+-]?\d+(?:[.,]\d+)?"
+"""A value beyond what the laboratory can measure."""
+
+
 class Declared(Protocol):
     """A column as `federated/schema.py` declares it."""
 
+    @property
+    def kind(self) -> str: ...
     @property
     def unit(self) -> str: ...
     @property
@@ -45,7 +53,8 @@ def known(cells: Series, column: Declared) -> Series:
     if is_numeric_dtype(cells) and not is_bool_dtype(cells):
         return cells.where(~_is_mark(cells, column)) if column.missing else cells
     stripped = cells.map(_stripped, na_action="ignore")
-    return stripped.where(~((stripped == "") | _is_mark(stripped, column)))
+    marks = {"", *MISSING} - {*column.labels}
+    return stripped.where(~(stripped.isin(marks) | _is_mark(stripped, column)))
 
 
 def numbers(cells: Series, column: Declared) -> Series:
@@ -55,8 +64,7 @@ def numbers(cells: Series, column: Declared) -> Series:
     """
     cells = known(cells, column)
     if column.labels:
-        codes = dict(zip(column.labels, column.codes, strict=True))
-        values = cells.map(text, na_action="ignore").map(codes).astype("float64")
+        values = _labelled(cells, column)
         return (
             values
             if column.other is None
@@ -64,6 +72,18 @@ def numbers(cells: Series, column: Declared) -> Series:
         )
     values = pd.to_numeric(cells, errors="coerce").astype("float64")
     return values.where(np.isfinite(values))
+
+
+def _labelled(cells: Series, column: Declared) -> Series:
+    """The codes of cells that are labels. Of a binary column two numbers are compared as numbers (1
+    is 1.0); categories are texts (042 is not 42)."""
+    codes = dict(zip(column.labels, column.codes, strict=True))
+    if column.kind == "binary":
+        values = pd.to_numeric(pd.Series(column.labels), errors="coerce")
+        if values.notna().all():
+            known = dict(zip(values, column.codes, strict=True))
+            return pd.to_numeric(cells, errors="coerce").map(known).astype("float64")
+    return cells.map(text, na_action="ignore").map(codes).astype("float64")
 
 
 def rules(column: Declared) -> list[tuple[str, Rule]]:
@@ -80,8 +100,8 @@ def rules(column: Declared) -> list[tuple[str, Rule]]:
 
 
 def hospitals(cells: Series) -> Series:
-    """The hospital that each cell names, as its folder is called."""
-    return cells.map(lambda cell: folder_name(str(_stripped(_text(cell)))))
+    """The hospital that each cell names, as its folder is called: 2.0 is hospital 2."""
+    return cells.map(lambda cell: folder_name(re.sub(r"^(\d+)\.0+$", r"\1", text(cell).strip())))
 
 
 def folder_name(hospital: str) -> str:
@@ -100,7 +120,16 @@ def text(cell: object) -> str:
 
 
 def _is_mark(cells: Series, column: Declared) -> Series:
-    return cells.map(text, na_action="ignore").isin(column.missing)
+    """Is a cell one of the column's own marks? A number is one however it is written; where a mark
+    lies beyond a limit (<5), every such value is one."""
+    if not column.missing:
+        return pd.Series(False, index=cells.index)
+    texts = cells.map(text, na_action="ignore").astype("str")
+    values = pd.to_numeric(pd.Series(column.missing), errors="coerce").dropna()
+    found = texts.isin(column.missing) | pd.to_numeric(texts, errors="coerce").isin(values)
+    if any(re.fullmatch(LIMIT, mark) for mark in column.missing):
+        found |= texts.str.fullmatch(LIMIT).fillna(False).astype("bool")
+    return found
 
 
 def _bounds(column: Declared) -> str:

@@ -1,6 +1,8 @@
 """A file of patients → a file of a model's predictions, row by row; nothing goes anywhere else."""
 
 import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from federated.datasets._files import read_table
+from federated.datasets._csv import Csv
+from federated.datasets._files import PLAIN, Raw, read_table
 from federated.errors import DataError
 from tasks.files import write_atomic
-from tasks.shelf import Shelved
+from tasks.shelf import Refused, Shelved
 
 ROW, REFUSED = "row", "refused"
 
@@ -21,26 +24,31 @@ ROW, REFUSED = "row", "refused"
 class Predicted:
     """frame: a line a row of the file: its number from 1, predictions (missing where it was
     refused), and why it was. refused: the same in words, with the caller's own cells. scored: rows
-    with predictions."""
+    with predictions. notes: what was found out about the file."""
 
     frame: pd.DataFrame
     refused: tuple[str, ...]
     scored: int
+    notes: tuple[str, ...] = ()
 
 
-def predict(shelved: Shelved, path: Path) -> Predicted:
+def predict(shelved: Shelved, path: Path, how: Csv = PLAIN) -> Predicted:
     """Predictions of a CSV or Parquet file or, by a model of images, of a .npy file's.
 
-    Raises DataError for a file that cannot be read, lacks a column, or has images of another shape.
+    how: a CSV is written, as far as that is known. Raises DataError for a file that cannot be read,
+    lacks a column, or has images of another shape.
     """
-    rows = _images(path) if shelved.takes_images else read_table(path)
-    try:
-        if isinstance(rows, pd.DataFrame):
-            return _of_table(shelved, rows)
-        found = shelved.predict(rows)
+    if shelved.takes_images:
+        images = _images(path)
+        with _naming(path):
+            found = shelved.predict(images)
         return Predicted(_lines(found, len(found), {}), (), len(found))
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    labels, hospital = shelved.labels, shelved.hospital_columns
+    values = {label for known in labels.values() for label in known}
+    raw = read_table(path, how, not_missing=values, texts=[*labels], names=hospital)
+    with _naming(path):
+        refused = shelved.refused(raw.frame)
+    return _scored(shelved, raw, refused)
 
 
 def require_kind(path: Path) -> None:
@@ -59,15 +67,24 @@ def write(predicted: Predicted, path: Path) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _of_table(shelved: Shelved, table: pd.DataFrame) -> Predicted:
-    refused = shelved.refused(table)
-    why: dict[int, list[str]] = {}
+def _scored(shelved: Shelved, raw: Raw, refused: Sequence[Refused]) -> Predicted:
+    """Predictions of the rows without a refused cell."""
+    table, why = raw.frame, dict[int, list[str]]()
     for one in refused:
         why.setdefault(one.position, []).append(f"{one.column} is {one.why}")
     good = [i for i in range(len(table)) if i not in why]
     found = shelved.scored(table.iloc[good]).set_axis(good, axis="index")
     words = [one.in_words(table[one.column].iloc[one.position]) for one in refused]
-    return Predicted(_lines(found, len(table), why), tuple(words), len(good))
+    return Predicted(_lines(found, len(table), why), tuple(words), len(good), raw.notes)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the file before what is said of it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _lines(found: pd.DataFrame, rows: int, why: dict[int, list[str]]) -> pd.DataFrame:

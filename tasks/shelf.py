@@ -1,7 +1,7 @@
 """Taking a model from the shelf: by its registered name, its run, or where it lies."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,18 @@ class Shelved:
     def takes_images(self) -> bool:
         """Images, and no table?"""
         return bool(self.model.metadata.get_input_schema().is_tensor_spec())
+
+    @property
+    def labels(self) -> Mapping[str, Sequence[str]]:
+        """Columns of texts → those that it knows."""
+        columns = self.model.unwrap_python_model().columns
+        return {column.name: column.labels for column in columns if column.labels}
+
+    @property
+    def hospital_columns(self) -> Sequence[str]:
+        """The column that names the hospital, if rows need one."""
+        hospitals = self.model.unwrap_python_model().layout["hospitals"]
+        return [hospitals["column"]] if hospitals else []
 
     def predict(self, images: NDArray[Any]) -> pd.DataFrame:
         """Predictions. Raises DataError for images of another shape or type."""

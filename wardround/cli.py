@@ -162,6 +162,8 @@ def predict(
     from wardround.predicting import predict_file
 
     predicted = predict_file(file, model, out, params)
+    for note in predicted.notes:
+        typer.secho(f"note: {note}", err=True, dim=True)
     typer.echo(f"{out}: {predicted.scored} of {len(predicted.frame)} rows scored")
     for words in predicted.refused[:_REFUSED]:
         typer.secho(f"refused: {words}", fg=typer.colors.RED, err=True)

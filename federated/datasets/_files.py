@@ -41,10 +41,10 @@ def read_table(
 ) -> Raw:
     """Cells of a CSV or Parquet file.
 
-    missing: marks beside `_marks.MISSING`; not_missing: those of it that are values. texts: columns
-    in which a decimal comma is none. names: columns in which a mark is none, such as a hospital
-    called NA. Raises DataError, naming the file, if it is absent, unreadable
-    or empty, and for columns that share a name.
+    missing: marks beside `cell_rules.MISSING`; not_missing: those of it that are values. texts:
+    columns in which a decimal comma is none. names: columns in which a mark is none, such as a
+    hospital called NA. Raises DataError, naming the file, if it is absent, unreadable or empty, and
+    for columns that share a name.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; give the right path in data.source.path")

@@ -14,16 +14,12 @@ if TYPE_CHECKING:
 
     Series = pd.Series[Any]
 
-MISSING = ("?", ".", "NA", "N/A", "na", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
-"""Read as missing in every column, beside blank cells."""
 _IN_NUMBERS = (
     "-, --, *, **, x, none, unknown, unk, missing, nd, n.d., n.a., n.k., nk, pending, not done, "
     "not available, not known, #value!, #div/0!, #null!, #num!, #ref!"
 )
 IN_NUMBERS = frozenset(_IN_NUMBERS.split(", "))
 """Read as missing among numbers, in any case of letters."""
-LIMIT = r"[<>≤≥]=?\s*[+-]?\d+(?:[.,]\d+)?"
-"""A value beyond what the laboratory can measure."""
 _COMMON, _SHARE, _LONGEST = 5, 0.01, 20  # cells, of the known ones, letters
 _FEWEST = 3  # cells
 
@@ -37,11 +33,13 @@ def everywhere(
     present: Collection[str] = (),
     names: Collection[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
-    """Missing for blank cells and for marks, which are MISSING and `more` without `present`.
+    """Missing for blank cells and for marks: `cell_rules.MISSING` and `more`, without `present`.
 
     A number among the marks is one however it is written: -9 is -9.0. In the columns `names` only a
     blank is missing. Returns Counts, too.
     """
+    from federated.cell_rules import MISSING
+
     marks = [mark for mark in MISSING if mark not in present] + [str(mark) for mark in more]
     numbers = {value: mark for mark in marks if (value := number(mark)) is not None}
     counts: dict[str, dict[str, int]] = {}
@@ -112,6 +110,8 @@ def _read(columns: Mapping[str, int]) -> str:
 
 
 def _is_limit(text: str) -> bool:
+    from federated.cell_rules import LIMIT
+
     return re.fullmatch(LIMIT, text) is not None
 
 

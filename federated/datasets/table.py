@@ -129,11 +129,13 @@ class Table:
         asked = self._target_cells(frame, given)
         frame = frame.assign(**asked.cells)
         if given is not None:
-            found, schema = _columns.under(given.columns, frame), given
+            found = _columns.under(given.columns, frame)
+            columns = _with_marks(given.columns, self.missing, [])
+            schema = given.model_copy(update={"columns": columns})
         else:
             found = _columns.features(frame, self._asked, hospitals, self._wishes, self.path)
             schema = TableSchema(
-                columns=_with_marks(found.columns, [raw.marks, found.marks]),
+                columns=_with_marks(found.columns, self.missing, [raw.marks, found.marks]),
                 target=self.target or self.event or "labels",
                 classes=asked.classes,
                 question=self._question,
@@ -237,15 +239,21 @@ class _Asked:
     notes: tuple[str, ...]
 
 
-def _with_marks(columns: Sequence[Column], found: Sequence[_marks.Counts]) -> tuple[Column, ...]:
-    """Columns that know which of their cells stood for a missing one."""
-    each = {
-        column.name: tuple(
-            mark for counts in found for mark in counts if column.name in counts[mark]
-        )
-        for column in columns
-    }
-    return tuple(column.model_copy(update={"missing": each[column.name]}) for column in columns)
+def _with_marks(
+    columns: Sequence[Column], asked: Sequence[str | float], found: Sequence[_marks.Counts]
+) -> tuple[Column, ...]:
+    """Columns that know which cells stand for a missing one, for who reads other rows by them: what
+    was asked for, in each, and what was found in its own cells."""
+    return tuple(
+        column.model_copy(update={"missing": _of(column, asked, found)}) for column in columns
+    )
+
+
+def _of(
+    column: Column, asked: Sequence[str | float], found: Sequence[_marks.Counts]
+) -> tuple[str, ...]:
+    own = [mark for counts in found for mark in counts if column.name in counts[mark]]
+    return tuple(dict.fromkeys([*column.missing, *map(str, asked), *own]))
 
 
 @overload
