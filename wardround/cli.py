@@ -298,12 +298,12 @@ def doctor(
         bool, typer.Option("--production", help="Also what servers need that others reach.")
     ] = False,
 ) -> None:
-    """Check versions, settings, ports and data hashes; say what to do."""
+    """Check versions, settings, ports and data; say what to do. Makes and changes nothing."""
     from wardround import doctor as checks
 
     findings = checks.examine(Path.cwd(), params)
     findings += checks.production(Path.cwd(), params) if production else []
-    for finding in findings:
+    for finding in checks.leading(findings):
         mark, color = _mark(finding)
         typer.secho(f"{mark} {finding.what}", fg=color)
         if not finding.ok:

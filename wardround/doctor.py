@@ -3,20 +3,24 @@
 import os
 import sqlite3
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from federated.config import load
-from federated.errors import DataError, WardroundError
+from federated.config import Config, load
+from federated.errors import WardroundError
 from tasks import production as checked
 from tasks.environment import QUIET
+from tasks.freshness import NOTHING
 from tasks.lineage import tracking_uri
+from tasks.pipeline import advice, is_versioned, unlisted
 from tasks.ports import port_is_free
+from tasks.relocation import COMMAND, former
 from tasks.versions import locked, verified
-from wardround.folders import require_writable
+from tasks.workspace import staleness, workspace
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,22 @@ class Finding:
 
 
 def examine(project: Path, params: Path) -> list[Finding]:
-    """Versions, settings, configuration, data hashes, ports and folders."""
+    """Versions, settings, configuration, data, ports and folders; nothing is made or changed."""
     return [
         _python(),
         *_packages(),
         *_settings(),
-        _configuration(params),
-        *_data(project),
+        *_configured(project, params),
+        *_moved(project),
         *(_port(port, what) for port, what in ((4200, "Prefect"), (5000, "MLflow"))),
         *(_writable(project / name) for name in ("data", "mlruns", "reports", ".prefect")),
         _sqlite(),
     ]
+
+
+def leading(findings: Iterable[Finding]) -> list[Finding]:
+    """First what is wrong, then what is worth knowing."""
+    return sorted(findings, key=lambda one: (one.ok, one.note))
 
 
 def production(project: Path, params: Path) -> list[Finding]:
@@ -90,15 +99,43 @@ def _settings() -> list[Finding]:
     ]
 
 
-def _configuration(params: Path) -> Finding:
+def _configured(project: Path, params: Path) -> list[Finding]:
+    """The settings, and the data that they ask for."""
     try:
-        load(params)
+        config = load(params)
     except WardroundError as error:
-        return Finding(False, f"{params} is not valid", str(error))
-    return Finding(True, f"{params} is valid")
+        return [Finding(False, f"{params} is not valid", str(error)), *_locked(project)]
+    return [Finding(True, f"{params} is valid"), *_data(project, config)]
 
 
-def _data(project: Path) -> list[Finding]:
+def _data(project: Path, config: Config) -> list[Finding]:
+    """Are they there, made from what is there now, and as DVC knows them?"""
+    try:
+        place = workspace(project, config)
+        why = staleness(place, config.data)
+        absent = unlisted(project, config.data) if place.own and is_versioned(project) else []
+    except WardroundError as error:
+        return [Finding(False, "the data cannot be looked at", str(error))]
+    command = "make train" if (project / "Makefile").is_file() else "wardround train"
+    if why == NOTHING:
+        return [Finding(False, why, command, note=True)]
+    stale = f"{place.label} is stale: {why}" if why else f"{place.label} is made from what is there"
+    return [
+        Finding(not why, stale, f"`{command}` makes it again", note=bool(why)),
+        *(Finding(False, f"dvc.yaml does not name {name}", advice([name])) for name in absent),
+        *_locked(project),
+    ]
+
+
+def _moved(project: Path) -> list[Finding]:
+    """Does MLflow's own database name files where the project was?"""
+    return [
+        Finding(False, f"MLflow's database names files in {place}", f"{COMMAND}: they are here now")
+        for place in former(project)
+    ]
+
+
+def _locked(project: Path) -> list[Finding]:
     """Every data file that dvc.lock names, hashed."""
     found = []
     try:
@@ -128,11 +165,11 @@ def _port(port: int, what: str) -> Finding:
 
 
 def _writable(folder: Path) -> Finding:
-    try:
-        require_writable(folder)
-    except DataError as error:
-        return Finding(False, f"{folder} cannot be written", str(error))
-    return Finding(True, f"{folder} can be written")
+    """Looked at without making it: the nearest folder that is there says."""
+    there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+    ok = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    what = f"{folder} {'can' if ok else 'cannot'} be written"
+    return Finding(ok, what, f"check the owner and the permissions of {there}")
 
 
 def _sqlite() -> Finding:

@@ -48,13 +48,14 @@ class Medmnist:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The archive, given or downloaded."""
-        return (self.path or f"data/raw/medmnist/{self.name}.npz",)
+        """The archive that is given; a downloaded one is pinned by its published MD5."""
+        return () if self.path is None else (self.path,)
 
     def read(self, project: Path) -> records.Images:
         """Every image, in published order. Raises DataError for a failed or damaged download."""
         published = CATALOGUE[self.name]
-        archive = project / self.files[0]
+        source = self.path or f"data/raw/medmnist/{self.name}.npz"
+        archive = project / source
         if self.path is None:
             if not archive.exists():
                 _download(f"{self.url.rstrip('/')}/{self.name}.npz", archive, published.md5)
@@ -68,7 +69,7 @@ class Medmnist:
             question=Labels(names=published.classes) if several else None,
         )
         own = split if self.official_split else None
-        return records.Images(pixels, labels, schema, None, self.files[0], own)
+        return records.Images(pixels, labels, schema, None, source, own)
 
 
 def _download(url: str, archive: Path, md5: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -40,6 +41,13 @@ def overlap(found: list[FlowRun]) -> bool:
     return any(begun < ended for (_, ended), (begun, _) in pairwise(times))
 
 
+def trained_on(project: Path) -> dict[str, str]:
+    """Hospital → md5 of the records of the last run."""
+    metrics = json.loads((project / "reports/often/metrics.json").read_text())
+    found: dict[str, str] = metrics["run"]["data"]
+    return found
+
+
 def test_scheduled_runs_complete_one_at_a_time(make_project: Project, prefect_url: str) -> None:
     """The schedule is shorter than a run, so that runs become due while one is going on."""
     project = make_project(run={"baselines": []})
@@ -53,6 +61,9 @@ def test_scheduled_runs_complete_one_at_a_time(make_project: Project, prefect_ur
         serving.wait_until(
             lambda: len(in_state(runs(client, "often"), StateType.COMPLETED)) >= 2, 180
         )
+        before, params = trained_on(project), project / "params.yaml"
+        params.write_text(params.read_text().replace("rows: 60", "rows: 70"))
+        serving.wait_until(lambda: trained_on(project) != before, 180)  # on what is there now
         assert serving.end() == 0
         found = runs(client, "often")
         completed = in_state(found, StateType.COMPLETED)
