@@ -270,7 +270,7 @@ def test_medmnist_downloads_once_and_checks(
     assert record.labels.shape == (12,)
     (folder / "pathmnist.npz").unlink()
     np.testing.assert_array_equal(reader.read(tmp_path).pixels, record.pixels)
-    stored = tmp_path / reader.files[0]
+    stored = tmp_path / record.source
     assert [p.name for p in stored.parent.iterdir()] == ["pathmnist.npz"]
     stored.write_bytes(data[:-5])
     with pytest.raises(CorruptDataError, match="delete it to download it again"):
