@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
     Series = pd.Series[Any]
+
+
+_PLAIN = r"[+-]?(\d+\.?\d*|\.\d+)"
 
 
 def as_text(cells: Series) -> Series:
@@ -18,24 +22,27 @@ def as_text(cells: Series) -> Series:
 
 
 def same_numbers(cells: Series) -> Series:
-    """Texts in which 0, 0.0 and 00 are `0`, where all known ones are numbers; else as they are."""
+    """Texts in which 0, 0.0 and 00 are `0`, where all known ones are numbers; else as they are.
+
+    A text with an exponent, such as 1e5, is a code that only looks like a number.
+    """
     import pandas as pd
 
     from federated.cell_rules import text
 
     texts = as_text(cells)
-    values = pd.to_numeric(texts, errors="coerce")
-    if values.isna().equals(texts.isna()):
-        return values.map(text, na_action="ignore").astype("str")
-    return texts
+    known = texts.dropna()
+    if not known.str.fullmatch(_PLAIN).all():
+        return texts
+    return pd.to_numeric(texts).map(text, na_action="ignore").astype("str")
 
 
 def code_text(code: str) -> str:
     """A code as `same_numbers` spells it: 2.0 is `2`."""
     from federated.cell_rules import text
 
-    value = number(code)
-    return code.strip() if value is None else text(value)
+    plain = code.strip()
+    return text(float(plain)) if re.fullmatch(_PLAIN, plain) else plain
 
 
 def number(code: str) -> float | None:

@@ -21,6 +21,16 @@ def split_notes(hospital: str, hashes: Hashes, codes: Codes) -> tuple[str, ...]:
     )
 
 
+def clustered(one: Coverage) -> tuple[str, ...]:
+    """A sentence about a hospital whose patients have several rows."""
+    if one.patients is None or one.patients == one.kept:
+        return ()
+    return (
+        f"{one.hospital}: its {one.kept} rows are of {one.patients} patients; metrics count rows, "
+        "and intervals take each for a patient of its own, so they are too narrow",
+    )
+
+
 def shared_note(one: Coverage, count: int) -> str:
     """About keys of a hospital that other hospitals have too: patients, or else whole rows."""
     if one.patients is not None:

@@ -24,7 +24,7 @@ from federated.validation import cover
 from tasks import coverage
 from tasks import hospital_files as files
 from tasks.groups import ALL, left_out_notes, left_small
-from tasks.leaks import shared_note, split_notes
+from tasks.leaks import clustered, shared_note, split_notes
 from tasks.made_from import MADE_FROM, of_partition
 from tasks.splitting import codes_of, lacking
 
@@ -202,6 +202,7 @@ def _hospital(data: DataConfig, known: Coverage, pool: _Pool, rows: Rows) -> dic
     strata = pool.objective.strata(targets)
     codes = codes_of(data, known.hospital, strata, published, patients, times)
     notes = split_notes(known.hospital, row_hashes(features, targets), codes)
+    notes += clustered(known)
     if times is not None:
         notes += lacking(known.hospital, targets, codes, pool.objective)
     tensors = {"features": np.ascontiguousarray(features), "targets": targets, SPLIT: codes}

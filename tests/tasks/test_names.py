@@ -19,7 +19,7 @@ from tasks.preparation import partition, prepare
 from tasks.report_files import ROUNDS, read_results, read_rounds
 from tests.conftest import ROOT
 from tests.tasks.samples import write_sample
-from tests.tasks.test_preparation import config
+from tests.tasks.test_preparation import changed, config
 
 # what YAML 1.1, YAML 1.2, JSON, pandas or numpy may take for something else
 NASTY = (
@@ -78,6 +78,24 @@ def test_a_table_keeps_hospitals_classes_and_columns(tmp_path: Path) -> None:
     assert (raw.name, raw.coverage.hospital, raw.schema.classes) == ("0e0", "0e0", ("yes", "1e5"))
     assert raw.coverage.classes == {"yes": 5, "1e5": 4}
     assert raw.features[:, 0].tolist() == [*range(9)]
+
+
+def test_classes_that_look_like_numbers_stay_apart(tmp_path: Path) -> None:
+    codes = ("0e0", "0e1", "1e5", "100000")
+    lines = ["x,code", *(f"{i},{codes[i % 4]}" for i in range(40))]
+    (tmp_path / "mine.csv").write_text("\n".join(lines) + "\n")
+    data = config(
+        dataset="table",
+        source={"path": "mine.csv", "target": "code", "classes": list(codes)},
+        partition={"name": "iid", "hospitals": 2},
+    )
+    found = prepare(data, tmp_path, tmp_path / "p")
+    assert found[0].classes == dict.fromkeys(codes, 10)
+    two = {"path": "mine.csv", "target": "code", "positive": "1e5"}
+    (tmp_path / "mine.csv").write_text("x,code\n" + "1,0e0\n2,1e5\n" * 20)
+    prepare(changed(data, source=two), tmp_path, tmp_path / "p")
+    partition(changed(data, source=two), tmp_path / "p", tmp_path / "h")
+    assert load_hospital(tmp_path / "h" / "hospital-1").schema.classes == ("0e0", "1e5")
 
 
 def test_results_keep_hospitals(tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def test_patients_are_kept_on_one_side_and_counted(tmp_path: Path) -> None:
         assert each == [14, 10, 6]
         assert raw.trains_on == 14
         assert [column.name for column in raw.schema.columns] == [f"x{i}" for i in range(8)]
-    assert "patient" not in said(hospitals)
+    assert "looks like" not in said(hospitals)
+    assert "north: its 120 rows are of 30 patients; metrics count rows" in said(hospitals)
     with pytest.raises(DataError, match="120 rows are usable and are of 30 patients"):
         prepare(changed(data, min_rows=31), tmp_path, tmp_path / "q")
 
