@@ -42,7 +42,12 @@ def code_text(code: str) -> str:
     from federated.cell_rules import text
 
     plain = code.strip()
-    return text(float(plain)) if re.fullmatch(_PLAIN, plain) else plain
+    return text(float(plain)) if is_plain_number(plain) else plain
+
+
+def is_plain_number(code: str) -> bool:
+    """Is it a number without an exponent?"""
+    return re.fullmatch(_PLAIN, code) is not None
 
 
 def number(code: str) -> float | None:

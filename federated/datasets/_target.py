@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from federated.errors import DataError
-from federated.texts import as_text, code_text, number, same_numbers
+from federated.texts import as_text, code_text, is_plain_number, number, same_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,14 +45,15 @@ class Classes:
 
 def in_spelling(cells: Series, names: Sequence[str]) -> Series:
     """Cells in the spelling of known classes: 0.0 is `0` where all classes are numbers."""
-    numbers = [number(name) for name in names]
     texts = as_text(cells)
-    if None in numbers:
+    if not all(is_plain_number(name) for name in names):
         return texts
-    import pandas as pd
+    spelt = {code_text(name): name for name in names}
 
-    spelt = dict(zip(numbers, names, strict=True))
-    return pd.to_numeric(cells, errors="coerce").map(spelt).astype("str").fillna(texts)
+    def spelled(text: str) -> str:
+        return spelt.get(code_text(text), text)
+
+    return texts.map(spelled, na_action="ignore").astype("str")
 
 
 def classes(cells: Series, given: Sequence[str], positive: str | None, where: str) -> Classes:

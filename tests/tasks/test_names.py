@@ -82,7 +82,7 @@ def test_a_table_keeps_hospitals_classes_and_columns(tmp_path: Path) -> None:
 
 def test_classes_that_look_like_numbers_stay_apart(tmp_path: Path) -> None:
     codes = ("0e0", "0e1", "1e5", "100000")
-    lines = ["x,code", *(f"{i},{codes[i % 4]}" for i in range(40))]
+    lines = ["x,code", *(f"{i % 7},{codes[i % 4]}" for i in range(40))]
     (tmp_path / "mine.csv").write_text("\n".join(lines) + "\n")
     data = config(
         dataset="table",
@@ -92,7 +92,7 @@ def test_classes_that_look_like_numbers_stay_apart(tmp_path: Path) -> None:
     found = prepare(data, tmp_path, tmp_path / "p")
     assert found[0].classes == dict.fromkeys(codes, 10)
     two = {"path": "mine.csv", "target": "code", "positive": "1e5"}
-    (tmp_path / "mine.csv").write_text("x,code\n" + "1,0e0\n2,1e5\n" * 20)
+    (tmp_path / "mine.csv").write_text("x,code\n" + "1,0e0\n2,1e5\n2,0e0\n" * 20)
     prepare(changed(data, source=two), tmp_path, tmp_path / "p")
     partition(changed(data, source=two), tmp_path / "p", tmp_path / "h")
     assert load_hospital(tmp_path / "h" / "hospital-1").schema.classes == ("0e0", "1e5")
