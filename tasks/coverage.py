@@ -10,21 +10,22 @@ from federated.schema import Coverage
 def coverage_table(found: Sequence[Coverage]) -> Table:
     """One line a hospital, for the terminal."""
     table = Table(title="Coverage")
+    numbers = ("rows", "kept", "patients")
     for name in (
         "hospital",
-        "rows",
-        "kept",
+        *numbers,
         "set aside",
         "read as missing",
         "columns set aside",
         "constant",
     ):
-        table.add_column(name, justify="right" if name in {"rows", "kept"} else "left")
+        table.add_column(name, justify="right" if name in numbers else "left")
     for one in found:
         table.add_row(
             one.hospital,
             str(one.rows),
             str(one.kept),
+            "—" if one.patients is None else str(one.patients),
             _reasons(one) or "—",
             _counted(one.bad_cells) or "—",
             _columns(one) or "—",

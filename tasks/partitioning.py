@@ -26,7 +26,7 @@ from tasks import hospital_files as files
 from tasks.groups import ALL, left_out_notes, left_small
 from tasks.leaks import clustered, shared_note, split_notes
 from tasks.made_from import MADE_FROM, of_partition
-from tasks.splitting import codes_of, lacking
+from tasks.splitting import codes_of, time_notes
 
 T = TypeVar("T", bound=np.generic)
 Rows = NDArray[np.int64]
@@ -204,7 +204,7 @@ def _hospital(data: DataConfig, known: Coverage, pool: _Pool, rows: Rows) -> dic
     notes = split_notes(known.hospital, row_hashes(features, targets), codes)
     notes += clustered(known)
     if times is not None:
-        notes += lacking(known.hospital, targets, codes, pool.objective)
+        notes += time_notes(known.hospital, targets, codes, pool.objective)
     tensors = {"features": np.ascontiguousarray(features), "targets": targets, SPLIT: codes}
     if patients is not None:
         tensors[PATIENT] = owners(patients)

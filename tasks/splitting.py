@@ -39,12 +39,12 @@ def codes_of(
     return units[owner]
 
 
-def lacking(
+def time_notes(
     hospital: str, targets: NDArray[np.generic], codes: Codes, objective: Objective
 ) -> tuple[str, ...]:
-    """Sentences about outcomes that a split by time leaves on one side alone."""
+    """Sentences about a split by time, and outcomes that it leaves on one side alone."""
     known = {name for name, count in objective.tally(targets).items() if count}
-    notes = []
+    notes = [f"{hospital}: split by time, its test rows are the latest (data.source.split)"]
     for code, kind in ((TRAIN, "training"), (TEST, "test")):
         side = objective.tally(targets[codes == code])
         absent = sorted(name for name in known if not side.get(name))

@@ -245,6 +245,7 @@ def test_the_latest_rows_test(tmp_path: Path, patient: str | None) -> None:
         train, test = raw.train.numpy(), raw.test.numpy()
         assert when[train].max() < when[test].min()
         assert abs(test.mean() - 0.34) < 0.1
+        assert f"{raw.name}: split by time, its test rows are the latest" in said(hospitals)
         assert "seen" not in [column.name for column in raw.schema.columns]
     days = frame.assign(seen=(pd.to_datetime(frame["seen"]) - pd.Timestamp("2019")).dt.days)
     source["split"] = {"by": "seen", "format": "number"}

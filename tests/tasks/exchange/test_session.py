@@ -27,9 +27,10 @@ from tasks.exchange.note import Note, open_note, seal_note
 from tasks.exchange.refusal import RefusalError
 from tasks.exchange.session import Placed, Session, asked
 from tasks.made_from import MADE_FROM
+from tasks.workspace import ensure_data, workspace
 from tests.conftest import ROOT
 from tests.flows.federation import ANY
-from tests.flows.patients import SCHEMA, TABLE, made_up, write
+from tests.flows.patients import SCHEMA, TABLE, Patients, made_up, write
 from tests.flows.traces import forms, leaks
 from tests.tasks.exchange.traffic import COORDINATOR, SOUTH
 
@@ -244,3 +245,29 @@ def job_with(config: Config, key: str, value: object) -> Config:
     """The job's settings with another value of a key of `data`."""
     values = config.model_dump(mode="json")
     return parse({**values, "data": {**values["data"], key: value}})
+
+
+def test_patients_are_counted_and_their_ids_stay(site: Path, config: tuple[Config, Path]) -> None:
+    """A file in which every patient has two rows, and the newest patients test."""
+    project = site / "own"
+    frame = made_up().frame
+    frame["note"] = frame["note"].where(frame.index % 2 == 0, frame["note"].shift())
+    frame["seen"] = frame.index // 2
+    source = SOURCE | {"drop": [], "patient": "note", "split": {"by": "seen", "format": "number"}}
+    values = config[0].model_dump(mode="json")
+    values["data"] |= {"source": source, "hospitals": ["north"]}
+    write(Patients(frame[frame["site"] == "north"]), project)
+    (project / "params.yaml").write_text(yaml.safe_dump(values))
+    found = load(project / "params.yaml")
+    ensure_data(workspace(project, found), found)
+    shutil.rmtree(site / "data" / "north")
+    shutil.copytree(project / "data" / "hospitals" / "north", site / "data" / "north")
+    session = begun(site, config[0])
+    kept = session.raw.coverage.kept
+    assert session.raw.coverage.patients is not None
+    assert kept / 2 <= session.raw.coverage.patients < kept * 0.6
+    assert session.rows < int(session.raw.train.sum()) < 2 * session.rows + 1
+    hello = hello_in(said(session, session.hello()).body, "north")
+    assert hello.coverage.patients == session.raw.coverage.patients
+    sent = session.hello().model_dump_json().encode() + session.hello().bytes
+    assert not any(str(note).encode() in sent for note in frame["note"])
