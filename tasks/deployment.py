@@ -32,13 +32,15 @@ from tasks.exchange.hello import Hello, floats, hexes, statistics_body
 from tasks.exchange.mailbox import Mailbox
 from tasks.exchange.note import Note, seal_note
 from tasks.exchange.refusal import RefusalError
-from tasks.exchange.roster import Roster, read_roster
+from tasks.exchange.roster import Roster, read_roster, taking_part
 from tasks.exchange.sessions import TROUBLE, Report, Sessions
 from tasks.exchange.site import located
 from tasks.exchange.store import ExchangeError, Store
 from tasks.files import write_atomic
+from tasks.groups import left_out_notes
 from tasks.job import Job
 from tasks.production import require_safe_prefect
+from tasks.progress import tell
 from tasks.workspace import workspace
 
 T = TypeVar("T")
@@ -55,7 +57,10 @@ def deployed(config: Config, project: Path, me: UUID) -> Iterator[Job]:
     """
     require_safe_prefect()
     settings = config.federation
-    roster, private = read_roster(project / settings.roster), keys.load(project / settings.key)
+    whole, private = read_roster(project / settings.roster), keys.load(project / settings.key)
+    roster = taking_part(whole, config.data.leave_out)
+    for said in left_out_notes(config.data.leave_out, (), config.data.min_rows):
+        tell(said)
     if not roster.hospitals:
         raise ConfigError(f"{settings.roster}: no hospital; `wardround roster add` enters one")
     note = project / "mlruns" / "deployments" / f"{_identity(config, roster)[:12]}.json"

@@ -3,6 +3,7 @@
 The file is the coordinator's own. A hospital that is not in it is not heard.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Self
@@ -10,6 +11,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from federated.errors import ConfigError
+from federated.plugins import nearest
 from federated.sections import Section, read_record, write_yaml
 from tasks.exchange.fields import COORDINATOR, HospitalName, Key, given_name
 from tasks.exchange.keys import PublicKey
@@ -80,6 +82,21 @@ def add(roster: Roster, name: str, member: Member, *, replace: bool = False) -> 
                 "from the file first)"
             )
     return Roster(hospitals={**roster.hospitals, name: member})
+
+
+def taking_part(roster: Roster, leave_out: Sequence[str]) -> Roster:
+    """The roster without the hospitals that the job leaves out. Raises ConfigError for one that is
+    not in it, and where none is left."""
+    for name in leave_out:
+        if name not in roster.hospitals:
+            raise ConfigError(
+                f"data.leave_out: the roster has no hospital {name!r}; "
+                f"{nearest(name, list(roster.hospitals))}"
+            )
+    left = {name: one for name, one in roster.hospitals.items() if name not in leave_out}
+    if roster.hospitals and not left:
+        raise ConfigError("data.leave_out: names every hospital of the roster")
+    return Roster(hospitals=left)
 
 
 def write_roster(path: Path, roster: Roster) -> None:

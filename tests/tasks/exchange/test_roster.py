@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from federated.errors import ConfigError
 from tasks.exchange.keys import PrivateKey, PublicKey
-from tasks.exchange.roster import Member, Roster, add, read_roster, write_roster
+from tasks.exchange.roster import Member, Roster, add, read_roster, taking_part, write_roster
 
 DAY = date(2026, 11, 25)
 # RFC 8032, section 7.1, tests 1 and 2: public keys d75a9801… and 3d4017c3…
@@ -162,3 +162,13 @@ def test_every_roster_reads_back(
     path = tmp_path_factory.mktemp("roster") / "roster.yaml"
     write_roster(path, roster)
     assert read_roster(path) == roster
+
+
+def test_a_job_may_leave_a_hospital_out() -> None:
+    roster = add(add(EMPTY, "va", member(FIRST)), "cleveland", member(SECOND))
+    assert taking_part(roster, ()) == roster
+    assert [*taking_part(roster, ("va",)).hospitals] == ["cleveland"]
+    with pytest.raises(ConfigError, match=r"data\.leave_out: the roster has no hospital 'av'"):
+        taking_part(roster, ("av",))
+    with pytest.raises(ConfigError, match="every hospital of the roster"):
+        taking_part(roster, ("va", "cleveland"))
