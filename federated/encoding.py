@@ -95,7 +95,7 @@ def summary(raw: RawHospital, scaling: Scaling) -> Summary:
         raise DataError(f"hospital {raw.name!r}: {error}") from error
     if isinstance(schema, ImageSchema):
         return Summary(found, None)
-    return Summary(found, tally(raw.training_features, schema))
+    return Summary(found, tally(raw.training_features, schema, raw.training_patients))
 
 
 def squared(raw: RawHospital, scaling: Scaling, mean: Sequence[float]) -> tuple[float, ...]:
@@ -190,4 +190,5 @@ def _values(raw: RawHospital) -> tuple[Tensor, TableSchema]:
     """The training rows' values to be predicted, [n, 1], and the schema of a table of them."""
     schema = raw.schema
     alone = TableSchema(columns=schema.targets, target=schema.target, question=schema.question)
-    return raw.targets[raw.train][:, None], alone
+    values = raw.targets[raw.train][:, None]
+    return values if raw.trains_on >= FEWEST_PATIENTS else values[:0], alone

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Ints = NDArray[np.int64]
 
@@ -29,3 +34,8 @@ def highest(values: Ints, owner: Ints) -> Ints:
 def rows_of(units: Ints, owner: Ints) -> Ints:
     """The rows of some patients, in order."""
     return np.flatnonzero(np.isin(owner, units))
+
+
+def distinct(patients: Ints | Tensor) -> int:
+    """How many patients these rows are of."""
+    return len(np.unique(np.asarray(patients)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from federated.errors import DataError
+from federated.patients import distinct
 from federated.split import TEST, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
@@ -104,8 +106,8 @@ class RawHospital:
     @property
     def trains_on(self) -> int:
         """Training patients where the data name patients, else training rows."""
-        rows = self.train
-        return int(rows.sum()) if self.patients is None else len(set(self.patients[rows].tolist()))
+        whose = self.training_patients
+        return int(self.train.sum()) if whose is None else distinct(whose)
 
     @property
     def test(self) -> Tensor:
@@ -119,5 +121,19 @@ class RawHospital:
 
     @property
     def training_features(self) -> Tensor:
-        """The rows that scaling may be fitted on."""
-        return self.features[self.train]
+        """The rows that scaling may be fitted on; missing where too few patients have a value."""
+        import torch
+
+        from federated.statistics import FEWEST_PATIENTS
+
+        rows = self.features[self.train]
+        whose = self.training_patients
+        if whose is None:
+            return rows
+        enough = [distinct(whose[~cells.isnan()]) >= FEWEST_PATIENTS for cells in rows.unbind(1)]
+        return rows.where(torch.tensor(enough), math.nan)
+
+    @property
+    def training_patients(self) -> Tensor | None:
+        """Whose each training row is."""
+        return None if self.patients is None else self.patients[self.train]

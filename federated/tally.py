@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from federated.patients import distinct
 from federated.schema import TableSchema
 from federated.statistics import FEWEST_PATIENTS
 
@@ -42,22 +43,24 @@ def readable(training: Tensor) -> Tensor:
     return (~training.isnan()).sum(dim=0) >= FEWEST_PATIENTS
 
 
-def tally(training: Tensor, schema: TableSchema) -> Tally:
-    """Of one hospital. training: as `readable` has it."""
+def tally(training: Tensor, schema: TableSchema, patients: Tensor | None = None) -> Tally:
+    """Of one hospital. training: as `readable` has it. patients: whose each row is, int64 [n]; None
+    where every row is a patient of its own."""
+
+    def count(rows: Tensor) -> int:
+        return _said(int(rows.sum()) if patients is None else distinct(patients[rows]))
+
     read = readable(training)
     rows = training.masked_fill(~read, torch.nan)
-    known = [rows[~rows[:, i].isnan(), i] for i in range(len(schema.columns))]
-    pairs = list(zip(schema.columns, known, strict=True))
+    pairs = list(zip(schema.columns, rows.unbind(1), strict=True))
     return Tally(
         read=tuple(read.tolist()),
-        missing=tuple(_said(len(rows) - len(values)) for values in known),
+        missing=tuple(count(cells.isnan()) for _, cells in pairs),
         levels=tuple(
-            tuple(_said(int((values == code).sum())) for code in column.codes)
-            for column, values in pairs
+            tuple(count(cells == code) for code in column.codes) for column, cells in pairs
         ),
         varies=tuple(
-            column.kind == "numeric" and len(values) > 0 and bool(values.min() < values.max())
-            for column, values in pairs
+            column.kind == "numeric" and _differ(cells[~cells.isnan()]) for column, cells in pairs
         ),
     )
 
@@ -71,6 +74,10 @@ def merge(parts: Sequence[Tally]) -> Tally:
         levels=tuple(_sum(each) for each in columns),
         varies=_any(part.varies for part in parts),
     )
+
+
+def _differ(values: Tensor) -> bool:
+    return len(values) > 0 and bool(values.min() < values.max())
 
 
 def _said(patients: int) -> int:

@@ -1,10 +1,13 @@
 """What training rows hold besides sums, by hand."""
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federated.schema import Column, TableSchema
+from federated.records import RawHospital
+from federated.schema import Column, Coverage, TableSchema
 from federated.tally import Tally, merge, readable, tally
 
 NAN = float("nan")
@@ -45,6 +48,26 @@ def test_a_column_known_of_four_reads_as_missing_for_all() -> None:
 
 def test_a_constant_column_does_not_vary() -> None:
     assert tally(rows(*[(0, 1, 0)] * 6), SCHEMA).varies == (False, False, False)
+
+
+def test_a_patient_with_several_rows_counts_once() -> None:
+    """Ages of 4 patients in 12 rows; ward 0 of 6 patients, ward 1 of 2 in 6 rows."""
+    whose = torch.tensor([*range(4)] * 3 + [4, 5] * 3 + [6, 7] * 3)
+    training = rows(*[(40, 1, 0)] * 12, *[(NAN, 1, 0)] * 6, *[(NAN, 0, 1)] * 6)
+    split = torch.zeros(24, dtype=torch.uint8)
+    coverage = Coverage(hospital="h", rows=24, kept=24, patients=8)
+    targets = torch.arange(24) % 2
+    raw = RawHospital("h", training, targets, split, SCHEMA, coverage, whose)
+    assert readable(raw.training_features).tolist() == [False, True, True]
+    assert raw.training_features[:, 1:].equal(training[:, 1:])
+    assert raw.trains_on == 8
+    found = tally(raw.training_features, SCHEMA, raw.training_patients)
+    assert found.read == (False, True, True)
+    assert found.missing == (8, 0, 0)
+    assert found.levels == ((), (1, 6), (6, 1, 0))  # 2 are said as 1
+    plain = replace(raw, patients=None)
+    assert readable(plain.training_features).tolist() == [True, True, True]
+    assert plain.trains_on == 24
 
 
 def test_tallies_add_up() -> None:
