@@ -17,7 +17,7 @@ from federated.significance import interval
 from federated.study import Study, variants
 from tasks.comparison import MISSING
 from tasks.contrast_table import cost_text, p_text, plus_minus, with_worst
-from tasks.published_table import beside
+from tasks.published_table import TITLES, beside
 from tasks.report_files import RESULTS
 from tasks.study_plan import read_plan_of
 from tasks.study_results import finished
@@ -99,7 +99,7 @@ def published_table(study: Study, results: Sequence[SeedResult]) -> str:
         for column in columns
         for row in beside(results, study.published, column)
     ]
-    titles = ["Setting", "Figure", "Seeds", "Ours", "Published", "Difference"]
+    titles = ["Setting", "Figure", *TITLES]
     return markdown(titles, lines, left=2)
 
 

@@ -23,6 +23,7 @@ class SeedResult:
     costs: rounds_to_target, bytes_sent, seconds: those that are known.
     data: what tells the hospitals' records apart, test rows among them: figures of other records
     are not compared.
+    hospitals: `hospital/metric` → value after the last round.
     """
 
     setting: str
@@ -31,6 +32,7 @@ class SeedResult:
     curves: Mapping[str, Curve]
     costs: Mapping[str, float] = field(default_factory=dict)
     data: str = ""
+    hospitals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,9 @@ def higher_is_better(column: str) -> bool | None:
 
 def label(column: str) -> str:
     """A column's name on a page."""
+    hospital, of, own_metric = column.rpartition("/")
+    if of:
+        return f"{label(own_metric)}, {hospital}"
     metric = metric_of(column)
     own = next((m.label for m in _MEASURES if m.name == metric), metric)
     if column.startswith(WORST):

@@ -22,7 +22,10 @@ _OWN = ("run.seed", "run.experiment", "run.name", "run.registered_model")
 _FOLDER = re.compile(r"[\w][\w.,=+@ -]*")
 
 
-Figure = Annotated[tuple[float, float], Field(strict=False)]
+Figure = Annotated[
+    tuple[float, Annotated[float, Field(ge=0)], Annotated[int, Field(ge=1)]], Field(strict=False)
+]
+"""Mean, standard deviation over seeds, and how many seeds."""
 
 
 class Target(Section):
@@ -46,7 +49,7 @@ class Study(Section):
     reference: str | None = None
     """The setting that the others are compared with; the first by default."""
     published: dict[str, dict[str, Figure]] = Field(default_factory=dict)
-    """setting → column → (mean, standard deviation over seeds) that others have published."""
+    """setting → column → what others have published; `hospital/metric` is a hospital's own."""
 
     @field_validator("name")
     @classmethod

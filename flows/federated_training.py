@@ -23,6 +23,7 @@ from federated.results import Results
 from federated.shares import Share, joined
 from federated.types import Order
 from flows.baselines import compare
+from tasks.advice import advice
 from tasks.announce import announce
 from tasks.engine import Engine
 from tasks.engine.choose import open_engine
@@ -32,7 +33,7 @@ from tasks.job import Job, cores, load_job
 from tasks.journal import Journal, open_journal
 from tasks.kept import kept, stops
 from tasks.outcome import write_results
-from tasks.progress import TrainingProgress, say
+from tasks.progress import TrainingProgress, say, tell
 from tasks.quorum import enough, shortfall, wait_for_a_person
 from tasks.record import Recorder, recorder
 from tasks.rounds import aggregate, each, evaluate, train, tune, unseen
@@ -71,6 +72,8 @@ def federated_training(
     config = load(root / params, overrides)
     with _job(config, root) as job, open_journal(job.place.journals, job.fingerprint) as journal:
         say([job.coverage[hospital] for hospital in job.hospitals])
+        for line in advice(job):
+            tell(line)
         with open_engine(job) as (job, engine), recorder(job, journal) as to:
             federate(job, engine, journal, to)
             tune_each(job, engine, journal, to)

@@ -3,9 +3,9 @@
 Normalisation is GroupNorm (Wu, He 2018, arXiv:1803.08494): it has no buffers, and does not mix what
 patients of one batch, or of several hospitals, look like.
 
-With `norm: batch` this is averaged of BatchNorm's buffers: the running mean and variance, as any
-weight, by the aggregation's rule; the counter of batches is an integer, gets no update and stays
-the coordinator's. The mean of hospitals' variances leaves out how far their means lie apart.
+With `norm: batch` hospitals measure BatchNorm's running means and variances, which are averaged by
+examples (robust rules guard them as they guard weights); the counter of batches is an integer and
+stays the coordinator's. The mean of hospitals' variances leaves out how far their means lie apart.
 """
 
 import math

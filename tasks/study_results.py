@@ -58,7 +58,7 @@ def read_run(folder: Path, setting: str, seed: int, target: Target | None = None
     sent = [row[BYTES] for row in rows if row["hospital"] != ALL and row.get(BYTES)]
     costs |= {BYTES: sum(int(float(cell)) for cell in sent)} if sent else {}
     data = digest_json(metrics["run"]["data"])
-    return SeedResult(setting, seed, _final(metrics), curves, costs, data)
+    return SeedResult(setting, seed, _final(metrics), curves, costs, data, _by_hospital(metrics))
 
 
 def write_tables(folder: Path, results: Sequence[SeedResult]) -> None:
@@ -91,6 +91,15 @@ def _final(metrics: Mapping[str, Any]) -> dict[str, float]:
         if one is not None
     }
     return {**dict(sorted(overall.items())), **mean, **worst}
+
+
+def _by_hospital(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """`hospital/metric` → value."""
+    return {
+        f"{hospital}/{name}": value
+        for hospital, own in sorted(metrics["hospitals"].items())
+        for name, value in _numbers(own).items()
+    }
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -56,9 +56,11 @@ class Board:
             return self._now[id(order)][1]
 
     def weights(self, base: str) -> Weights:
-        """Of the order, this round's or the last one's, whose weights have this SHA-256."""
+        """Of the order, this round's or the last one's, whose weights have this SHA-256; nothing if
+        it is older."""
         with self._lock:
-            return next(o.weights for o, body in self._now.values() if body.base == base)
+            found = (order.weights for order, body in self._now.values() if body.base == base)
+            return next(found, {})
 
     def clear(self) -> None:
         """Remove all that is left: the job is over."""

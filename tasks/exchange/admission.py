@@ -202,6 +202,8 @@ def _check_norm(update: Update, expected: Expected) -> None:
     bound, before = expected.norm_bound, expected.weights
     if bound is None:
         return
+    if not update.buffers.keys() <= before.keys():
+        raise RefusalError("norm", "the weights that its running statistics changed from are gone")
     changes = [t.double() - before[name].double() for name, t in update.buffers.items()]
     norms = [torch.linalg.vector_norm(t.double()) for t in [*update.delta.values(), *changes]]
     norm = math.hypot(*(float(one) for one in norms))

@@ -8,7 +8,7 @@ from benchmarks.study_tables import main
 from federated.study import Study, Target
 from tests.tasks.study_folder import write_folder
 
-PUBLISHED = {"b": {"auroc": (0.65, 0.02)}}
+PUBLISHED = {"b": {"auroc": (0.65, 0.02, 5), "north/auroc": (0.71, 0.0, 5)}}
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -47,7 +47,11 @@ def test_means_differences_and_published(
     by_hospital = printed(capsys, "--hospitals", "auroc", str(tmp_path / "plain"))
     assert "| Setting | north | south |" in by_hospital
     assert "| a | 0.610 ± 0.025 | 0.610 ± 0.025 |" in by_hospital
-    assert "| b | AUROC | 3 | 0.7100 ± 0.0100 | 0.6500 ± 0.0200 | +0.0600 |" in lines
+    # standard error √(0.01²/3 + 0.02²/5) = 0.01065
+    assert "| b | AUROC | 3, 5 | 0.7100 ± 0.0100 | 0.6500 ± 0.0200 | +0.0600 | +5.6 |" in lines
+    assert (
+        "| b | AUROC, north | 3, 5 | 0.7100 ± 0.0100 | 0.7100 ± 0.0000 | +0.0000 | +0.0 |" in lines
+    )
 
 
 def test_a_grid_is_a_line_a_setting_and_says_what_did_not_run(

@@ -77,6 +77,24 @@ def test_scaffold_ends_at_the_pooled_optimum(option: int, cohorts: list[list[int
     assert end == pytest.approx(optimum(hospitals()), abs=1e-4)
 
 
+TRAINING = (8, 12, 40, 16)
+
+
+@pytest.mark.parametrize("cohorts", [everyone(120), pairs(240)], ids=["full", "partial"])
+@pytest.mark.parametrize("weighted_by", ["examples", "hospitals"])
+@pytest.mark.parametrize(("name", "more"), [("scaffold", {}), ("feddyn", {"alpha": 2.0})])
+def test_what_corrects_drift_weighs_as_the_updates_do(
+    name: str, more: dict[str, float], weighted_by: str, cohorts: list[list[int]]
+) -> None:
+    all_ = hospitals(TRAINING)
+    local = {"lr": LR, "steps": STEPS, "batch_size": None} | more
+    rules = compose(name, {"local": local, "aggregation": {"weighted_by": weighted_by}})
+    end = federate(rules, sites(all_, rules), start(), cohorts)[-1]
+    best = {k: optimum(all_, w) for k, w in (("examples", TRAINING), ("hospitals", None))}
+    assert np.linalg.norm(best["examples"] - best["hospitals"]) > 0.05
+    assert end == pytest.approx(best[weighted_by], abs=2e-3)
+
+
 @pytest.mark.parametrize("cohorts", [everyone(40), pairs(80)], ids=["full", "partial"])
 def test_feddyn_ends_at_the_pooled_optimum(cohorts: list[list[int]]) -> None:
     end = settled("feddyn", cohorts, alpha=4.0)

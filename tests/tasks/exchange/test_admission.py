@@ -290,3 +290,20 @@ def test_an_update_is_no_order_and_an_order_no_update() -> None:
     found = accept_order(message.sealed, orders.payload, replace(AWAITED, key=NORTH.public))
     assert isinstance(found, Refused)
     assert found.check == "kind"
+
+
+def test_what_running_statistics_changed_counts_in_the_norm() -> None:
+    update = replace(UPDATE, buffers={"n.running_var": torch.tensor([5.0])})
+    template = update_template(update.delta, update.tensors, update.buffers)
+    before = {"n.running_var": torch.tensor([1.0])}
+    expected = replace(EXPECTED, template=template, weights=before)  # √(13² + 4²) = 13.6
+    message = sent(update)
+    for bound, admitted in ((13.7, True), (13.5, False)):
+        found = admit(message.sealed, message.payload, replace(expected, norm_bound=bound))
+        assert isinstance(found, Admitted) is admitted
+    found = admit(message.sealed, message.payload, replace(expected, norm_bound=20.0))
+    assert isinstance(found, Admitted)
+    assert found.update.buffers["n.running_var"].tolist() == [5.0]
+    gone = admit(message.sealed, message.payload, replace(expected, norm_bound=20.0, weights={}))
+    assert isinstance(gone, Refused)
+    assert gone.check == "norm"
