@@ -21,8 +21,8 @@ def require(rows: int, hospitals: int, least: int) -> None:
     """Raise DataError unless every hospital can have `least` rows."""
     if rows < hospitals * least:
         raise DataError(
-            f"{rows} rows cannot give {hospitals} hospitals {least} rows each; lower "
-            "data.partition.hospitals or its min_rows, or bring more rows"
+            f"{rows} rows cannot give {hospitals} hospitals {least} rows each (patients, where the "
+            "data name them); lower data.partition.hospitals or its min_rows, or bring more rows"
         )
 
 
