@@ -5,17 +5,22 @@ from federated.schema import Coverage
 from federated.split import TEST, VALIDATION, Codes
 
 
-def split_notes(hospital: str, hashes: Hashes, codes: Codes) -> tuple[str, ...]:
+def split_notes(one: Coverage, hashes: Hashes, codes: Codes) -> tuple[str, ...]:
     """About rows that are the same in every cell, and have two uses. hashes: of each row."""
     test, validation = copies(hashes, codes)
     sides = [
         (test, TEST, "test", "train or validate"),
         (validation, VALIDATION, "validation", "train"),
     ]
+    advice = "remove copies from the file"
+    if one.patients is None:
+        advice += (
+            ", or, if these are patients with several rows, name their column in "
+            "data.source.patient (of a table)"
+        )
     return tuple(
-        f"{hospital}: of {int((codes == code).sum())} {kind} rows {count} found again, the same in "
-        f"every cell, among the rows that {others}; remove copies from the file, or, if these are "
-        "patients with several rows, name their column in data.source.patient (of a table)"
+        f"{one.hospital}: of {int((codes == code).sum())} {kind} rows {count} found again, the "
+        f"same in every cell, among the rows that {others}; {advice}"
         for count, code, kind, others in sides
         if count
     )

@@ -201,7 +201,7 @@ def _hospital(data: DataConfig, known: Coverage, pool: _Pool, rows: Rows) -> dic
     times = _at(pool.times, rows)
     strata = pool.objective.strata(targets)
     codes = codes_of(data, known.hospital, strata, published, patients, times)
-    notes = split_notes(known.hospital, row_hashes(features, targets), codes)
+    notes = split_notes(known, row_hashes(features, targets), codes)
     notes += clustered(known)
     if times is not None:
         notes += time_notes(known.hospital, targets, codes, pool.objective)

@@ -171,7 +171,7 @@ def test_one_class_hospitals_train_and_are_counted_as_undefined(
     make_project: Project, train: Train
 ) -> None:
     table = pd.DataFrame(
-        {"site": ["a"] * 40 + ["b"] * 40, "x": range(80), "ill": [0, 1] * 20 + [1] * 40}
+        {"site": ["a"] * 40 + ["b"] * 40, "x": [*range(40)] * 2, "ill": [0, 1] * 20 + [1] * 40}
     )
     project = make_project(
         data={"dataset": "table", "source": {"path": "t.csv", "target": "ill", "hospital": "site"}}

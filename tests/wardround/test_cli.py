@@ -221,7 +221,7 @@ def test_faults_within_the_flow_are_one_message_too(
 ) -> None:
     """A network for images on a table is found out only when the data are loaded."""
     done = script(make_project(), "train", "--set", "model.name=cnn", PREFECT_API_URL=prefect_url)
-    assert_refused(done, "model.name cnn: needs images of 28×28, the data give 8; choose mlp")
+    assert_refused(done, "model.name cnn: needs images of 28×28, the data give 4; choose mlp")
 
 
 @pytest.mark.slow
