@@ -10,13 +10,16 @@ from federated.checks import check_update
 from federated.coordinator import aggregate
 from federated.errors import WardroundError
 from federated.federation import Standing, advance, begin, learning, order, simulate
+from federated.initial import weights_of
 from federated.site import LocalSite, shared
 from federated.types import Update, Weights
-from federated.weights import digest, floating, to_bytes
+from federated.weights import digest, to_bytes
+from tasks.engine.sites import sends_of
 from tasks.exchange.admission import Accepted, Admitted, Awaited, Expected, accept_order, admit
 from tasks.exchange.envelope import new_nonce
-from tasks.exchange.messages import of_order, of_update, order_template, update_template
+from tasks.exchange.messages import of_order, of_update, order_template
 from tests.federated.quadratic import hospitals, sites, start
+from tests.federated.test_buffers import members as with_batch_norm
 from tests.tasks.exchange.traffic import COORDINATOR, NORTH, UPDATE
 
 ROUNDS = 3
@@ -30,11 +33,12 @@ def one_round(
     ours: Algorithm, members: dict[str, LocalSite], now: Standing
 ) -> tuple[list[Update], dict[str, Weights]]:
     """Each hospital's update and state, with two messages between it and the coordinator."""
-    sends = floating(now.weights) if ours.names["local"] == "scaffold" else {}
+    network = next(iter(members.values())).network
+    extra = {k: now.weights[k].float() for k, _ in network.named_parameters()}
     orders = of_order(order(ours, now, ROUNDS), "r", {h: new_nonce() for h in members}, COORDINATOR)
     updates, kept = [], {}
     for hospital, site in members.items():
-        form = order_template(now.weights, {k: t.float() for k, t in sends.items()})
+        form = order_template(now.weights, extra)
         awaited = Awaited("r", hospital, now.round, COORDINATOR.public, form)
         accepted = accept_order(orders.sealed[hospital], orders.payload, awaited)
         assert isinstance(accepted, Accepted)
@@ -46,7 +50,7 @@ def one_round(
             hospital=hospital,
             base=digest(to_bytes(now.weights)),
             key=NORTH.public,
-            template=update_template(shared(now.weights, site.own), sends, {}),
+            template=sends_of(ours, network),
             max_examples=len(site.data.train),
             used=frozenset(),
             scalars=ours.needs,
@@ -58,17 +62,23 @@ def one_round(
     return updates, kept
 
 
-@pytest.mark.parametrize("name", ["fedavg", "scaffold", "fednova", "qfedavg", "median", "bf16"])
-def test_rounds_by_messages_are_the_simulations(name: str) -> None:
+NAMES = ["fedavg", "scaffold", "fednova", "qfedavg", "median", "bf16"]
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_rounds_by_messages_are_the_simulations(name: str, normalised: bool) -> None:
     ours = rules(name)
-    members = {site.hospital: site for site in sites(hospitals(), ours)}
-    now = begin(ours, start())
+    plain = {site.hospital: site for site in sites(hospitals(), ours)}
+    members = with_batch_norm(ours) if normalised else plain
+    first = weights_of(next(iter(members.values())).network) if normalised else start()
+    now = begin(ours, first)
     for _ in range(ROUNDS):
         updates, kept = one_round(ours, members, now)
         now = advance(ours, now, kept, aggregate(ours, updates, now.weights, learning(members)))
-    whole = simulate(ours, members, start(), ROUNDS, seed=0)
+    whole = simulate(ours, members, first, ROUNDS, seed=next(iter(members.values())).seed)
     assert to_bytes(now.weights) == to_bytes(whole.weights)
-    assert not torch.equal(*(next(iter(w.values())) for w in (now.weights, start())))
+    assert not torch.equal(*(next(iter(w.values())) for w in (now.weights, first)))
 
 
 def test_a_name_that_cannot_travel_is_refused_by_the_sender() -> None:
