@@ -95,10 +95,11 @@ class AlgorithmConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """Resolution of the counts that metrics are computed from."""
+    """Resolution of the counts that metrics are computed from, and where yes is said."""
 
     score_bins: int = Field(ge=10, le=100_000)
     calibration_bins: int = Field(ge=2, le=100)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
 
 
 class EngineConfig(Section):

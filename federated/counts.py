@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federated.curves import Curve
 from federated.errors import DataError
@@ -50,7 +51,10 @@ class Counts(ABC):
         """Counts from their fields. Raises DataError where they contradict themselves."""
         names = {f.name for f in fields(cls)}
         if set(values) != names:
-            raise DataError(f"counts: expected {sorted(names)}, got {sorted(values)}")
+            raise DataError(
+                f"counts: expected {sorted(names)}, got {sorted(values)}: another version of "
+                "Wardround counted them"
+            )
         checked: dict[str, Any] = {
             name: _array(name, values[name], cls.arrays[name])
             if name in cls.arrays
@@ -58,18 +62,23 @@ class Counts(ABC):
             for name in names
         }
         counts = cls(**checked)
-        if not counts.consistent():
+        if counts.rows > MOST_ROWS or not counts.consistent():
             raise DataError("counts: shapes or totals contradict each other")
         return counts
 
 
 _C = TypeVar("_C", bound=Counts)
+MOST_ROWS = 2**30
+"""Of all hospitals together: products of two numbers of rows still fit 64 bits."""
+_MOST = 2**1040
+"""Larger than any sum of what `fixed` takes; a figure worked out from it is still a float."""
 
 
 def merge(parts: Sequence[_C]) -> _C:
     """The counts of all parts' rows together, the same bits in any order.
 
-    Raises ValueError for no parts, or parts of another kind, with other classes or bins.
+    Raises ValueError for no parts, parts of another kind, with other classes or bins, or more than
+    `MOST_ROWS` rows in all.
     """
     if not parts:
         raise ValueError("no counts to merge")
@@ -77,6 +86,8 @@ def merge(parts: Sequence[_C]) -> _C:
     shapes = {(type(p), *(getattr(p, name).shape for name in p.arrays)) for p in parts}
     if len(shapes) > 1:
         raise ValueError(f"counts differ in kind, classes or bins: {sorted(map(str, shapes))}")
+    if sum(p.rows for p in parts) > MOST_ROWS:
+        raise ValueError(f"counts of more than {MOST_ROWS} rows cannot be added exactly")
     each = {f.name: [getattr(p, f.name) for p in parts] for f in fields(kind)}
     return kind(**{n: np.sum(v, axis=0) if n in kind.arrays else sum(v) for n, v in each.items()})
 
@@ -95,8 +106,27 @@ def fixed(value: float, what: str) -> int:
     return round(value * ONE)
 
 
+def squared(values: NDArray[np.float64], what: str) -> int:
+    """The sum of squares in 1 / ONE². Raises ValueError naming `what` if not finite."""
+    with np.errstate(over="ignore"):
+        total = float(np.square(values * ONE).sum())
+    if not math.isfinite(total):
+        raise ValueError(f"the {what} is too large to be squared")
+    return round(total)
+
+
+def agree(total: int, squared: int, rows: int) -> bool:
+    """Can Σx in 1 / ONE and Σx² in 1 / ONE², of x ≥ 0, be over so many rows?
+
+    (Σx)² / rows ≤ Σx² ≤ (Σx)², but for the rounding of each part's sums and of float64.
+    """
+    rounding = rows * (total + rows)
+    low = total**2 - (total**2 >> 30) - rounding
+    return low <= rows * squared and squared <= total**2 + (squared >> 30) + rounding
+
+
 def _whole(name: str, value: object, *, signed: bool) -> int:
-    if type(value) is not int or (value < 0 and not signed):
+    if type(value) is not int or abs(value) > _MOST or (value < 0 and not signed):
         raise DataError(f"counts: {name} is not a whole number{'' if signed else ' ≥ 0'}")
     return value
 

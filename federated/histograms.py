@@ -1,32 +1,63 @@
-"""Rows by score and by confidence: what ranking and calibration are worked out from."""
+"""Rows by score and by confidence: what ranking and calibration are worked out from.
 
-from collections.abc import Callable
-from statistics import fmean
+A score is a log-odds z, and a bin an interval of arcsinh(z / 4): about equally wide in log-odds
+where models are unsure, and wider in proportion to z far out. So bins stay apart where
+probabilities pile up near 0 or 1: rare events, saturated models. The limits are the same for
+everybody, so histograms add up without a word beforehand.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from federated.metrics import ratio
+from federated.intervals import NONE, Estimate, Interval, share
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 ONE = 2**32
 """1.0 in fixed point."""
+_SCALE = 4.0
+_REACH = 5.0
+"""Log-odds beyond ± 4 sinh(5) = 297 are in the outermost bins."""
 
 
-def score_bins(chance: Floats, is_class: NDArray[np.bool_], bins: int) -> Ints:
-    """[n, K'] probabilities → histograms [K', 2, B], [:, 1] of the rows of the class.
+def bins_of(scores: Floats, bins: int) -> Ints:
+    """The bin of every log-odds, as index; 0 is the lower limit of bin `bins / 2`."""
+    place = np.arcsinh(scores / _SCALE) / _REACH
+    return np.clip(np.floor((place + 1) * (bins / 2)), 0, bins - 1).astype(np.int64)
 
-    Bin b is [b/B, (b+1)/B); 1.0 is in the last.
-    """
-    groups = chance.shape[1]
-    index = (np.arange(groups) * 2 + is_class) * bins + _bins(chance, bins)
-    return np.bincount(index.ravel(), minlength=groups * 2 * bins).reshape(groups, 2, bins)
+
+def limits(bins: int) -> Floats:
+    """Log-odds [bins + 1] where the bins begin and end."""
+    return _SCALE * np.sinh(np.linspace(-_REACH, _REACH, bins + 1))
+
+
+def middles(bins: int) -> Floats:
+    """A log-odds [bins] amid each bin."""
+    places = (np.arange(bins) + 0.5) * (2 * _REACH / bins) - _REACH
+    middle: Floats = _SCALE * np.sinh(places)
+    return middle
+
+
+def probabilities(bins: int) -> Floats:
+    """P [bins] amid each bin."""
+    found: Floats = expit(middles(bins))
+    return found
+
+
+def score_bins(index: Ints, is_class: NDArray[np.bool_], bins: int) -> Ints:
+    """[n, K'] bins → histograms [K', 2, B], [:, 1] of the rows of the class."""
+    groups = index.shape[1]
+    cells = (np.arange(groups) * 2 + is_class) * bins + index
+    return np.bincount(cells.ravel(), minlength=groups * 2 * bins).reshape(groups, 2, bins)
 
 
 def calibration_bins(confidence: Floats, hit: NDArray[np.bool_], bins: int) -> Ints:
-    """[n] confidences and hits → [3, M]: rows, fixed-point sum of confidence, hits."""
-    index = _bins(confidence, bins)
+    """[n] confidences and hits → [3, M]: rows, fixed-point sum of confidence, hits.
+
+    Bin m is [m/M, (m+1)/M); 1.0 is in the last.
+    """
+    index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     summed = np.bincount(index, weights=confidence, minlength=bins)
     return np.stack(
         [
@@ -37,54 +68,36 @@ def calibration_bins(confidence: Floats, hit: NDArray[np.bool_], bins: int) -> I
     )
 
 
-def over_groups(rule: Callable[[Ints, Ints], float | None], scores: Ints) -> float | None:
-    """The mean of rule(neg, pos) over the groups [K', 2, B] for which it is defined.
+def calibration_error(calibration: Ints, design: int = 1) -> Estimate:
+    """Σ_bins |hits - confidence| / rows: the expected calibration error.
 
-    A rule gets the bins that are not empty, and groups that have rows of both kinds: of many
-    hospitals with few rows that is little.
+    Its limits: each bin's hits at the limits of their share (Wilson) nearest to its confidence, and
+    farthest; a perfectly calibrated model's error is above 0 on few rows, and the lower limit is 0.
+    design: so many counted rows weigh as one.
     """
-    both = scores.sum(axis=2).all(axis=1)
-    filled = scores[both][:, :, scores.any(axis=(0, 1))]
-    values = [v for neg, pos in filled if (v := rule(neg, pos)) is not None]
-    return fmean(values) if values else None
+    parts = [(int(n), int(total) / ONE, int(hits)) for n, total, hits in calibration.T if n]
+    rows = sum(n for n, _, _ in parts)
+    if not rows:
+        return NONE
+    low = high = 0.0
+    for n, confidence, hits in parts:
+        ends = [confidence - n * end for end in share(hits / design, n / design) or ()]
+        high += max(map(abs, ends))
+        low += 0.0 if min(ends) <= 0 <= max(ends) else min(map(abs, ends))
+    error = sum(abs(hits - confidence) for _, confidence, hits in parts)
+    return Estimate(value=error / rows, interval=Interval(low / rows, high / rows))
 
 
-def auroc(neg: Ints, pos: Ints) -> float | None:
-    """Mann–Whitney: pairs ordered rightly, ties ½, over all pairs."""
-    below = 2 * np.cumsum(neg) - neg  # twice: the lower bins, and half of this one
-    return ratio(int(pos @ below), 2 * _pairs(neg, pos))
-
-
-def average_precision(neg: Ints, pos: Ints) -> float | None:
-    """Σ (R_k - R_{k-1}) P_k over bins from the highest down, as scikit-learn has it."""
-    if not _pairs(neg, pos):
-        return None
-    gained = pos[::-1]
-    hits, taken = np.cumsum(gained), np.cumsum((pos + neg)[::-1])
-    some = gained > 0
-    precision: Floats = hits[some] / taken[some]
-    return float(gained[some] @ precision / pos.sum())
-
-
-def auroc_resolution(scores: Ints) -> float | None:
-    """How far the AUROC of histograms [K', 2, B] can be from that of the scores before binning.
-
-    ½ Σ_b pos_b·neg_b / (P·N): only pairs in one bin can be ordered otherwise; each counts ½ and
-    truly 0 … 1.
-    """
-    return over_groups(lambda neg, pos: ratio(int(neg @ pos), 2 * _pairs(neg, pos)), scores)
-
-
-def calibration_error(calibration: Ints) -> float | None:
-    """Σ_bins |hits - confidence| / rows: the expected calibration error."""
-    rows, confidence, hits = calibration
-    return ratio(int(np.abs(hits * ONE - confidence).sum()), int(rows.sum()) * ONE)
-
-
-def _pairs(neg: Ints, pos: Ints) -> int:
-    return int(neg.sum()) * int(pos.sum())
-
-
-def _bins(values: Floats, bins: int) -> Ints:
-    """The bin of every value in 0 … 1, as index."""
-    return np.minimum((values * bins).astype(np.int64), bins - 1)
+def calibrated(calibration: Ints, rows: int) -> bool:
+    """Can these be so many rows' bins: [3, M], each one's confidence within its limits?"""
+    if len(calibration) != 3 or calibration[0].max() > rows:
+        return False
+    number, confidence, hits = calibration
+    limits = np.arange(len(number) + 1) / len(number)
+    slack = number * (ONE * 1e-9) + number + 1
+    return bool(
+        number.sum() == rows
+        and (hits <= number).all()
+        and (confidence >= number * limits[:-1] * ONE - slack).all()
+        and (confidence <= number * limits[1:] * ONE + slack).all()
+    )

@@ -5,12 +5,18 @@ each objective's in its own file (`federated/objectives/`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
+from federated.intervals import Estimate, Interval
 from federated.schema import Record
+
+RARE = 0.05
+"""A share of rows with the event below which accuracy says little: always no is right for 95 %."""
+SHOWN = 0.005
+"""How far off a figure must possibly be for that to be shown beside it."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,12 @@ class Reading:
     undefined_short: str
     groups: str
     counted: str
+    main_if_rare: tuple[str, ...] | None = None
+
+    def at(self, prevalence: float | None) -> "Reading":
+        """As the figures are read where this share of the rows has the event."""
+        rare = prevalence is not None and min(prevalence, 1 - prevalence) < RARE
+        return replace(self, main=self.main_if_rare) if rare and self.main_if_rare else self
 
     def measure(self, name: str) -> Measure:
         """The measure of that name."""
@@ -96,10 +108,51 @@ class Measured(Record):
         return self.__pydantic_extra__[name]
 
 
+def _empty(value: object) -> bool:
+    return not value and value != 0
+
+
 class Metrics(Measured):
-    """Metrics over some test rows; None where undefined (no rows, one class among them, …)."""
+    """Metrics over some test rows; None where undefined (no rows, one class among them, …).
+
+    prevalence: the share of rows with the event, of labels their mean; None of other questions.
+    intervals: metric → its 95 % interval, where it has one. bounds: metric → how far off it can be
+    for being worked out from bins. notes: sentences on figures that may mislead.
+    """
 
     rows: int
+    prevalence: float | None = Field(default=None, exclude_if=_empty)
+    intervals: dict[str, Interval] = Field(default={}, exclude_if=_empty)
+    bounds: dict[str, float] = Field(default={}, exclude_if=_empty)
+    notes: tuple[str, ...] = Field(default=(), exclude_if=_empty)
+
+    def interval(self, name: str) -> Interval | None:
+        """The 95 % interval of a metric."""
+        return self.intervals.get(name)
+
+    def doubtful(self, name: str) -> float | None:
+        """How far off the metric can be for its bins, if that is worth showing."""
+        bound = self.bounds.get(name, 0.0)
+        return bound if bound > SHOWN else None
+
+
+def metrics(
+    rows: int,
+    found: Mapping[str, Estimate],
+    bounds: Mapping[str, float | None] | None = None,
+    prevalence: float | None = None,
+    notes: tuple[str, ...] = (),
+) -> Metrics:
+    """Metrics of figures with their intervals."""
+    values = {name: one.value for name, one in found.items()}
+    return Metrics(
+        rows=rows,
+        prevalence=prevalence,
+        intervals={name: one.interval for name, one in found.items() if one.interval is not None},
+        bounds={name: bound for name, bound in (bounds or {}).items() if bound is not None},
+        notes=notes,
+        **values,
+    )
 
 
 class Worst(Record):

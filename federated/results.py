@@ -42,6 +42,10 @@ class RunFacts(Record):
         default=_USUAL, exclude_if=_USUAL.__eq__
     )
     """Kind of the question (`federated/objectives/`); left out of the file if it is usual."""
+    event: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    """Of two classes the one that AUPRC, F1 and calibration are of."""
+    threshold: float | None = Field(default=None, exclude_if=lambda at: at is None)
+    """The probability above which yes is said, of two classes and of labels."""
     dataset: str
     partition: str
     model: str
@@ -106,8 +110,8 @@ class Results(Aliased):
 
     @property
     def reading(self) -> Reading:
-        """How the figures are read."""
-        return reading_of(self.run.objective)
+        """How the figures are read, at the share of rows that have the event."""
+        return reading_of(self.run.objective).at(self.overall.prevalence)
 
 
 class Curves(Aliased):

@@ -152,8 +152,10 @@ class LocalSite:
 
     def count(self, rows: Split, outputs: Tensor) -> Counts:
         """Counts of a model's outputs [n, K] over these rows of the hospital."""
-        bins = self.resolution.score_bins, self.resolution.calibration_bins
-        counts: Counts = self.objective.count(outputs, rows.targets, *bins)
+        how = self.resolution
+        counts: Counts = self.objective.count(
+            outputs, rows.targets, how.score_bins, how.calibration_bins, how.threshold
+        )
         return counts
 
     def model(self, weights: Weights, state: Weights) -> nn.Module:

@@ -28,7 +28,7 @@ from tasks.packed_counts import Packed
 from tasks.packed_states import StateFiles, states_in
 from tasks.round_record import RoundRecord, from_row
 
-VERSION = 2
+VERSION = 3
 _TABLES = f"""
 BEGIN;
 CREATE TABLE rounds (round INTEGER PRIMARY KEY, record TEXT NOT NULL, counts BLOB NOT NULL,

@@ -91,7 +91,8 @@ def _results(
     )
     per_hospital = {h: c.metrics() for h, c in sorted(counts.items())}
     overall = merge(list(counts.values())).metrics()
-    return results.results(overall, per_hospital, baselines, _facts(job, rounds, last))
+    facts = _facts(job, rounds, last, overall.prevalence is not None)
+    return results.results(overall, per_hospital, baselines, facts)
 
 
 def _alone(baselines: Mapping[str, Baseline], reading: Reading) -> results.Alone:
@@ -105,10 +106,13 @@ def _pooled(counts: Mapping[str, Counts]) -> results.Pooled:
     return results.Pooled(hospitals=per_hospital, all=merge(list(counts.values())).metrics())
 
 
-def _facts(job: Job, rounds: list[RoundRecord], last: RoundRecord) -> RunFacts:
+def _facts(job: Job, rounds: list[RoundRecord], last: RoundRecord, answered: bool) -> RunFacts:
+    """answered: the question is answered with yes or no."""
     config, rules = job.config, job.config.algorithm.rules
     return RunFacts(
         objective=job.objective.reading.kind,
+        event=job.objective.positive,
+        threshold=config.evaluation.threshold if answered else None,
         dataset=config.data.dataset,
         partition=config.data.partition["name"],
         model=config.model["name"],

@@ -12,7 +12,8 @@ _WORST = 10
 
 def defined(values: Metrics) -> list[tuple[str, float]]:
     """The defined fields of a Metrics record: an undefined metric is missing, not 0."""
-    return [(k, float(v)) for k, v in values.model_dump().items() if v is not None]
+    known = [(k, v) for k, v in values.values.items() if v is not None]
+    return [("rows", float(values.rows)), *known]
 
 
 def quantiles(hospitals: Mapping[str, Metrics], measures: Sequence[Measure]) -> dict[str, float]:

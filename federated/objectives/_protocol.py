@@ -27,6 +27,10 @@ class Objective(Protocol):
     def columns(self) -> tuple[str, ...]:
         """Names of the predictions' P columns."""
 
+    @property
+    def positive(self) -> str | None:
+        """The class, of two, that AUPRC, F1 and calibration are of; None of other questions."""
+
     def loss(
         self,
         outputs: Tensor,
@@ -47,9 +51,17 @@ class Objective(Protocol):
         """The weights [n] of `class_weights: balanced`. Raises ConfigError without classes."""
 
     def count(
-        self, outputs: Tensor, targets: Tensor, score_bins: int, calibration_bins: int
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        score_bins: int,
+        calibration_bins: int,
+        threshold: float = 0.5,
     ) -> Counts:
-        """Mergeable counts, computed in float64. Raises ValueError for what cannot be counted."""
+        """Mergeable counts, computed in float64. Raises ValueError for what cannot be counted.
+
+        threshold: the probability above which a yes/no question is answered with yes.
+        """
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """What the exported model answers, [n, P]."""

@@ -8,14 +8,25 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.special import logit
 from torch import Tensor
 
-from federated import histograms
-from federated.counts import Counts, fixed
+from federated import histograms, rank_intervals
+from federated.counts import Counts, agree, fixed, squared
 from federated.curves import Curve, calibration_points, roc_points
-from federated.histograms import ONE, Ints
-from federated.metrics import Measure, Metrics, Reading, ratio
+from federated.histograms import ONE, Ints, calibrated, calibration_error
+from federated.intervals import (
+    NONE,
+    Estimate,
+    dependent,
+    estimated_share,
+    f1,
+    mean_of_sums,
+    separate,
+)
+from federated.metrics import Measure, Metrics, Reading, metrics, ratio
 from federated.objectives._rows import reduced, require, require_some, wide
+from federated.ranking import NOBODY, possible, ranked, stands
 
 READING = Reading(
     kind="classification",
@@ -35,8 +46,9 @@ READING = Reading(
     "positive one",
     undefined_short="one class among the test rows",
     groups="Classes",
-    counted="counts over its test rows (confusion, histograms of scores by class, calibration "
-    "bins) and the sums of loss and Brier score",
+    counted="counts over its test rows (confusion, histograms of scores by class, how rows of one "
+    "bin are ordered, calibration bins) and the sums of loss and Brier score and of their squares",
+    main_if_rare=("auroc", "auprc", "balanced_accuracy"),
 )
 
 
@@ -44,22 +56,31 @@ READING = Reading(
 class ClassCounts(Counts):
     """Counts over some rows, for C classes, B score bins and M calibration bins.
 
-    loss, brier: fixed-point sums over the rows.
+    loss, brier: fixed-point sums over the rows; loss2, brier2: of squares, in 1 / ONE².
     confusion: [C, C], row true class, column predicted class.
-    scores: [K', 2, B], rows by P(class), [:, 1] those of the class and [:, 0] the others. Two
-        classes: K' = 1, class 1; more: K' = C, one against the rest. Bin b is [b/B, (b+1)/B).
+    scores: [K', 2, B], rows by log-odds of the class (`histograms`), [:, 1] those of the class and
+        [:, 0] the others. Two classes: K' = 1, class 1; more: K' = C, one against the rest.
+    order: [K', 5], see `ranking.Standing`.
     calibration: [3, M]: rows, fixed-point sum of confidence, and hits per bin of confidence. Two
         classes: P(class 1), hit if class 1; more: the top class's P, hit if right (Guo et al.
         2017, arXiv:1706.04599).
     """
 
     reading: ClassVar[Reading] = READING
-    arrays: ClassVar[Mapping[str, int]] = {"confusion": 2, "scores": 3, "calibration": 2}
+    arrays: ClassVar[Mapping[str, int]] = {
+        "confusion": 2,
+        "scores": 3,
+        "order": 2,
+        "calibration": 2,
+    }
 
     loss: int
+    loss2: int
     brier: int
+    brier2: int
     confusion: Ints
     scores: Ints
+    order: Ints
     calibration: Ints
 
     def consistent(self) -> bool:
@@ -68,15 +89,20 @@ class ClassCounts(Counts):
         groups = 1 if classes == 2 else classes
         if classes < 2 or self.confusion.shape != (classes, classes):
             return False
-        if self.scores.shape[:2] != (groups, 2) or len(self.calibration) != 3:
+        if self.scores.shape[:2] != (groups, 2) or self.order.shape != (groups, len(NOBODY)):
             return False
-        rows, _, hits = self.calibration
+        if max(self.confusion.max(), self.scores.max()) > self.rows:
+            return False
         of_class = self.confusion.sum(axis=1)[-groups:]
         return bool(
-            self.confusion.sum() == rows.sum() == self.rows
+            calibrated(self.calibration, self.rows)
+            and self.confusion.sum() == self.rows
             and (self.scores.sum(axis=(1, 2)) == self.rows).all()
             and (self.scores[:, 1].sum(axis=1) == of_class).all()
-            and (hits <= rows).all()
+            and possible(self.scores, self.order, self.rows)
+            and agree(self.loss, self.loss2, self.rows)
+            and agree(self.brier, self.brier2, self.rows)
+            and self.brier <= 2 * self.rows * ONE
         )
 
     def metrics(self) -> Metrics:
@@ -86,32 +112,34 @@ class ClassCounts(Counts):
         f1: class 1 of two; of more, the mean over the classes present.
         """
         hits, true = self.confusion.diagonal(), self.confusion.sum(axis=1)
-        recall = hits[true > 0] / true[true > 0]
-        return Metrics(
-            rows=self.rows,
-            loss=ratio(self.loss, self.rows * ONE),
-            accuracy=ratio(int(hits.sum()), self.rows),
-            balanced_accuracy=float(recall.mean()) if len(recall) > 1 else None,
-            auroc=histograms.over_groups(histograms.auroc, self.scores),
-            auprc=histograms.over_groups(histograms.average_precision, self.scores),
-            f1=self._f1(),
-            brier=ratio(self.brier, self.rows * ONE),
-            ece=histograms.calibration_error(self.calibration),
+        recalls = [estimated_share(int(h), int(t)) for h, t in zip(hits, true, strict=True) if t]
+        groups = ranked(self.scores, self.order)
+        return metrics(
+            self.rows,
+            {
+                "loss": mean_of_sums(self.loss, self.loss2, self.rows, ONE),
+                "accuracy": estimated_share(int(hits.sum()), self.rows),
+                "balanced_accuracy": separate(recalls) if len(recalls) > 1 else NONE,
+                "auroc": rank_intervals.auroc(groups),
+                "auprc": rank_intervals.auprc(groups),
+                "f1": self._f1(),
+                "brier": mean_of_sums(self.brier, self.brier2, self.rows, ONE),
+                "ece": calibration_error(self.calibration),
+            },
+            rank_intervals.bounds(groups),
+            prevalence=ratio(int(true[1]), self.rows) if len(true) == 2 else None,
         )
 
     def curve(self) -> Curve:
         """ROC and calibration."""
         return Curve(roc=roc_points(self.scores), calibration=calibration_points(self.calibration))
 
-    def _f1(self) -> float | None:
+    def _f1(self) -> Estimate:
         """2·TP / (true + predicted), of class 1 of two, else the mean over the classes present."""
         table = self.confusion
         hits, true, predicted = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
-        wanted = np.arange(len(table)) > 0 if len(table) == 2 else true > 0
-        present = wanted & (true > 0)
-        if not present.any():
-            return None
-        return float((2 * hits[present] / (true + predicted)[present]).mean())
+        wanted = [c for c in range(len(table)) if true[c] and (c or len(table) > 2)]
+        return dependent([f1(int(hits[c]), int((true + predicted - 2 * hits)[c])) for c in wanted])
 
 
 @dataclass(frozen=True)
@@ -131,6 +159,11 @@ class Classification:
     def columns(self) -> tuple[str, ...]:
         """The classes."""
         return self.classes
+
+    @property
+    def positive(self) -> str | None:
+        """Class 1 of two."""
+        return self.classes[1] if len(self.classes) == 2 else None
 
     def loss(
         self,
@@ -161,9 +194,14 @@ class Classification:
         return (len(targets) / (present * counts[targets])).float()
 
     def count(
-        self, outputs: Tensor, targets: Tensor, score_bins: int, calibration_bins: int
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        score_bins: int,
+        calibration_bins: int,
+        threshold: float = 0.5,
     ) -> ClassCounts:
-        """Counts; class 1 of two is predicted where its logit is above 0.
+        """Counts; class 1 of two is predicted where its probability is above the threshold.
 
         Raises ValueError for non-finite logits, a class out of range, or shapes that do not fit.
         """
@@ -173,20 +211,27 @@ class Classification:
         if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < classes:
             raise ValueError(f"a target is not a class index in 0 … {classes - 1}")
         chance, true = self.predictions(logits).numpy(), truth.numpy()
-        top = chance.argmax(axis=1) if classes > 2 else (logits.numpy()[:, 0] > 0).astype(np.int64)
-        pairs = np.bincount(true * classes + top, minlength=classes**2)
-        is_class = true[:, None] == np.arange(classes)
+        odds, is_class = _log_odds(logits), true[:, None] == np.arange(classes)
         if classes == 2:
             chance, is_class = chance[:, 1:], is_class[:, 1:]
+            top = (odds[:, 0] > logit(threshold)).astype(np.int64)
             confidence, hit = chance[:, 0], is_class[:, 0]
         else:
+            top = chance.argmax(axis=1)
             confidence, hit = chance.max(axis=1), top == true
+        pairs = np.bincount(true * classes + top, minlength=classes**2)
+        losses = self.loss(logits, truth, reduction="none")
+        squares = np.square(chance - is_class).sum(axis=1)
+        index = histograms.bins_of(odds, score_bins)
         return ClassCounts(
             rows=len(true),
-            loss=fixed(float(self.loss(logits, truth, reduction="sum")), "loss"),
-            brier=fixed(float(np.square(chance - is_class).sum()), "Brier score"),
+            loss=fixed(float(losses.sum()), "loss"),
+            loss2=squared(losses.numpy(), "loss"),
+            brier=fixed(float(squares.sum()), "Brier score"),
+            brier2=squared(squares, "Brier score"),
             confusion=pairs.reshape(classes, classes),
-            scores=histograms.score_bins(chance, is_class, score_bins),
+            scores=histograms.score_bins(index, is_class, score_bins),
+            order=stands(odds, is_class, index),
             calibration=histograms.calibration_bins(confidence, hit, calibration_bins),
         )
 
@@ -209,3 +254,13 @@ class Classification:
         """class → rows of it, in the schema's order."""
         counts = np.bincount(targets, minlength=len(self.classes))
         return {name: int(count) for name, count in zip(self.classes, counts, strict=True)}
+
+
+def _log_odds(logits: Tensor) -> NDArray[np.float64]:
+    """log P(class) / (1 - P(class)) [n, K'], exact where P is all but 0 or 1."""
+    classes = range(logits.shape[1])
+    if len(classes) == 1:
+        return logits.numpy()
+    others = [logits[:, [o for o in classes if o != c]] for c in classes]
+    rest = torch.stack([torch.logsumexp(one, dim=1) for one in others], dim=1)
+    return (logits - rest).numpy()

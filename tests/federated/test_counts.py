@@ -27,15 +27,20 @@ def rows(n: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_two_classes_by_hand() -> None:
     # P(1):  0.125 0.375 0.625 0.875
-    # class:   0     1     0     1     bins of 1/4: 0, 1, 2, 3
+    # class:   0     1     0     1     bins of log-odds begin at -297, -24.2, 0 and 24.2
     c = count(log_odds([0.125, 0.375, 0.625, 0.875]), torch.tensor([0, 1, 0, 1]), 2, 4, 2)
     assert c.rows == 4
     assert c.confusion.tolist() == [[1, 1], [1, 1]]
-    assert c.scores.tolist() == [[[1, 0, 1, 0], [0, 1, 0, 1]]]
+    assert c.scores.tolist() == [[[0, 1, 1, 0], [0, 1, 1, 0]]]
+    # two pairs in one bin, both in order and none equal; from the top 1/1 and 2/3 are of class 1
+    assert c.order.tolist() == [[2, 4, 0, round(5 / 3 * ONE), 1]]
     # below ½: 0.125 + 0.375, one of class 1; above: 0.625 + 0.875, one of class 1
     assert c.calibration.tolist() == [[2, 2], [ONE // 2, 3 * ONE // 2], [1, 1]]
     assert c.brier == round((0.125**2 + 0.625**2 + 0.625**2 + 0.125**2) * ONE)
-    assert c.loss == round(-2 * (math.log(0.875) + math.log(0.375)) * ONE)
+    assert c.brier2 == round(2 * (0.125**4 + 0.625**4) * ONE**2)
+    losses = [-math.log(p) for p in (0.875, 0.375, 0.375, 0.875)]
+    assert c.loss == round(sum(losses) * ONE)
+    assert c.loss2 == pytest.approx(sum(one**2 for one in losses) * ONE**2, rel=1e-15)
 
 
 def test_three_classes_by_hand() -> None:
@@ -73,6 +78,8 @@ def test_parts_merge_to_the_whole_in_any_order(
     # fixed-point sums: every part is rounded once, by ½ at most
     assert abs(merged.loss - whole.loss) <= parts + 1
     assert abs(merged.brier - whole.brier) <= parts + 1
+    assert merged.loss2 == pytest.approx(whole.loss2, abs=parts + 1, rel=1e-14)
+    assert merged.consistent()
     assert np.abs(merged.calibration[1] - whole.calibration[1]).max() <= parts + 1
     random.shuffle(pieces)
     assert to_dict(merge(pieces)) == to_dict(merged)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,20 +89,50 @@ def test_sums_of_equal_values_and_errors_are_consistent() -> None:
     assert OBJECTIVE.count(column([1, 1]), target([0.5, 0.5]), 10, 5).consistent()
 
 
+def some() -> ValueCounts:
+    """Sums that are all within their limits, none at one."""
+    return OBJECTIVE.count(column([2, 1, 8]), target([1, 2, 6]), 10, 5)
+
+
+def test_sums_by_hand() -> None:
+    one = some()  # y: 1 2 6, errors 1 -1 2
+    assert (one.y, one.y2, one.y3, one.y4) == (
+        9 * UNIT,
+        41 * UNIT**2,
+        225 * UNIT**3,
+        1313 * UNIT**4,
+    )
+    assert (one.e, one.absolute, one.e2, one.e4) == (
+        2 * UNIT,
+        4 * UNIT,
+        6 * UNIT**2,
+        18 * UNIT**4,
+    )
+    assert (one.e2y, one.e2y2, one.p2) == (27 * UNIT**3, 149 * UNIT**4, 69 * UNIT**2)
+    assert one.consistent()
+
+
 @pytest.mark.parametrize(
-    ("y", "y2", "e", "absolute", "e2", "expected"),
+    ("name", "value", "power"),
     [
-        (4, 16, -4, 4, 16, True),
-        (4, 15, 4, 4, 16, False),
-        (4, 16, 4, 4, 15, False),  # 4² > 15
-        (4, 16, 4, 4, 10, False),
-        (4, 16, -4, 3, 16, False),
+        ("y", 12, 1),  # 12² > 3 · 41
+        ("y2", 26, 2),
+        ("y3", 233, 3),  # 233² > 41 · 1313
+        ("y3", -233, 3),
+        ("y4", 560, 4),
+        ("e", 5, 1),
+        ("e", -5, 1),
+        ("absolute", 5, 1),  # 5² > 3 · 6
+        ("e2", 1, 2),
+        ("e4", 11, 4),
+        ("e2y", 28, 3),  # 28² > 41 · 18
+        ("e2y2", 154, 4),
+        ("p2", 40, 2),
+        ("p2", 79, 2),  # (79 - 41 - 6)² > 4 · 41 · 6
     ],
 )
-def test_sums_that_no_row_could_have(
-    y: int, y2: int, e: int, absolute: int, e2: int, expected: bool
-) -> None:
-    assert ValueCounts(1, y, y2, e, absolute, e2).consistent() is expected
+def test_sums_that_no_row_could_have(name: str, value: int, power: int) -> None:
+    assert replace(some(), **{name: value * UNIT**power}).consistent() is False
 
 
 def test_weights_are_those_of_repeated_rows() -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from federated.counts import merge, to_dict
 from federated.errors import ConfigError
+from federated.histograms import ONE
 from federated.objectives import objective_of
 from federated.objectives.survival import Survival, SurvivalCounts
 from federated.schema import Survival as SurvivalQuestion
@@ -162,20 +164,41 @@ def test_the_schemas_survival_makes_it() -> None:
     assert OBJECTIVE.predictions(torch.tensor([[0.0]])).tolist() == [[1]]
 
 
+def three() -> SurvivalCounts:
+    """Events at 1 and 2, censored at 3: the first outlived rightly by both, the second wrongly."""
+    known = torch.tensor([[1.0, 1], [2, 1], [3, 0]], dtype=torch.float64)
+    return OBJECTIVE.count(torch.tensor([[3.0], [1], [2]]), known, 10, 5)
+
+
+def test_counts_by_hand() -> None:
+    one = three()
+    assert (one.events, one.comparable, one.concordant, one.tied) == (2, 3, 2, 0)
+    assert (one.n2, one.nc, one.c2) == (3 * 2**2, 2 * (4 + 2 + 2), 4**2 + 2**2 + 2**2)
+    losses = [math.log(math.e**3 + math.e + math.e**2) - 3, math.log(math.e + math.e**2) - 1]
+    assert one.loss == round(sum(losses) * ONE)
+    assert one.loss2 == pytest.approx(sum(loss**2 for loss in losses) * ONE**2)
+    assert one.consistent()
+
+
 @pytest.mark.parametrize(
-    ("events", "comparable", "concordant", "tied", "expected"),
+    "fault",
     [
-        (3, 9, 9, 0, True),  # of 3 rows; every bound is reached
-        (2, 6, 4, 2, True),
-        (4, 1, 1, 0, False),
-        (2, 7, 1, 0, False),
-        (2, 4, 3, 2, False),
+        {"events": 4},
+        {"comparable": 4},
+        {"concordant": 4},
+        {"tied": 2},
+        {"loss2": 0},
+        {"loss2": 2**70},
+        {"n2": 11},  # (Σn)² = 36 > 3 · 11
+        {"n2": 13 * 2},
+        {"nc": 18},
+        {"nc": 11},
+        {"c2": 21},  # (Σc)² = 64 > 3 · 21
     ],
+    ids=str,
 )
-def test_counts_that_no_rows_could_have(
-    events: int, comparable: int, concordant: int, tied: int, expected: bool
-) -> None:
-    assert SurvivalCounts(3, events, 0, comparable, concordant, tied).consistent() is expected
+def test_counts_that_no_rows_could_have(fault: dict[str, int]) -> None:
+    assert replace(three(), **fault).consistent() is False
 
 
 def test_strata_and_tally_are_of_the_event() -> None:
