@@ -42,8 +42,11 @@ class Counts(ABC):
     def metrics(self) -> Metrics:
         """All metrics of the rows counted; what is undefined is None, never 0, 1 or NaN."""
 
-    def curve(self) -> Curve:
-        """The curves of the rows counted; empty for questions that have none."""
+    def curve(self, threshold: float) -> Curve:
+        """The curves of the rows counted; empty for questions that have none.
+
+        threshold: the one that they were counted at.
+        """
         return Curve(roc=(), calibration=())
 
     @classmethod

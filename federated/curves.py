@@ -3,27 +3,39 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.histograms import ONE, Ints
+from federated.decisions import Benefit, Operating
+from federated.histograms import ONE, Floats, Ints, probabilities
+from federated.intervals import Interval, share
+from federated.recalibration import Recalibration
 from federated.schema import Record
 
 Points = tuple[tuple[float, float], ...]
 _GRID = 101
+_GROUPS = 5
 _DIGITS = 6
 
 
 class Calibration(Record):
-    """One bin: mean confidence, share of hits, rows."""
+    """A group of rows of like confidence: its mean, the share of hits, and their number."""
 
     confidence: float
     observed: float
     rows: int
+    interval: Interval
 
 
 class Curve(Record):
-    """ROC points (empty where undefined) and calibration bins over some test rows."""
+    """What is drawn of some test rows; empty or None where undefined.
+
+    calibration: five groups of about as many rows. recalibration, operating, decision: of two
+    classes, all of class 1.
+    """
 
     roc: Points
     calibration: tuple[Calibration, ...]
+    recalibration: Recalibration | None = None
+    operating: tuple[Operating, ...] = ()
+    decision: tuple[Benefit, ...] = ()
 
 
 def roc_points(scores: Ints) -> Points:
@@ -43,17 +55,31 @@ def roc_points(scores: Ints) -> Points:
     return _points(grid, mean)
 
 
-def calibration_points(calibration: Ints) -> tuple[Calibration, ...]:
-    """The bins [3, M] that hold rows, from low confidence to high."""
-    return tuple(
-        Calibration(
-            confidence=round(int(total) / (int(rows) * ONE), _DIGITS),
-            observed=round(int(hits) / int(rows), _DIGITS),
-            rows=int(rows),
-        )
-        for rows, total, hits in calibration.T
-        if rows
-    )
+def of_scores(neg: Ints, pos: Ints) -> tuple[Calibration, ...]:
+    """The curve of class 1, every row as if amid its bin of log-odds [B]."""
+    return _fifths(neg + pos, (neg + pos) * probabilities(len(neg)), pos)
+
+
+def of_confidence(calibration: Ints) -> tuple[Calibration, ...]:
+    """The curve of calibration bins [3, M]."""
+    rows, confidence, hits = calibration
+    return _fifths(rows, confidence / ONE, hits)
+
+
+def _fifths(rows: Ints, confidence: Floats, hits: Ints) -> tuple[Calibration, ...]:
+    """Bins, lowest first, in at most five groups: a bin is in the fifth where its middle row is."""
+    before = np.cumsum(rows) - rows / 2
+    fifth = np.minimum(before * _GROUPS // max(int(rows.sum()), 1), _GROUPS - 1)
+    found = []
+    for group in range(_GROUPS):
+        inside = fifth == group
+        n, events = int(rows[inside].sum()), int(hits[inside].sum())
+        limits = share(events, n)
+        if limits is not None:
+            mean = round(float(confidence[inside].sum()) / n, _DIGITS)
+            observed = round(events / n, _DIGITS)
+            found.append(Calibration(confidence=mean, observed=observed, rows=n, interval=limits))
+    return tuple(found)
 
 
 def _curve(neg: Ints, pos: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -135,8 +135,9 @@ def _facts(job: Job, rounds: list[RoundRecord], last: RoundRecord, answered: boo
 
 
 def _curves(job: Job, last: RoundRecord) -> results.Curves:
+    threshold = job.config.evaluation.threshold
     return results.Curves(
-        overall=merge(list(last.counts.values())).curve(),
-        hospitals={h: c.curve() for h, c in sorted(last.counts.items())},
+        overall=merge(list(last.counts.values())).curve(threshold),
+        hospitals={h: c.curve(threshold) for h, c in sorted(last.counts.items())},
         coverage=dict(job.coverage),
     )

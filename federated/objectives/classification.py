@@ -13,7 +13,8 @@ from torch import Tensor
 
 from federated import histograms, rank_intervals
 from federated.counts import Counts, agree, fixed, squared
-from federated.curves import Curve, calibration_points, roc_points
+from federated.curves import Curve, of_confidence, of_scores, roc_points
+from federated.decisions import chosen, decision_curve, youden
 from federated.histograms import ONE, Ints, calibrated, calibration_error
 from federated.intervals import (
     NONE,
@@ -27,6 +28,7 @@ from federated.intervals import (
 from federated.metrics import Measure, Metrics, Reading, metrics, ratio
 from federated.objectives._rows import reduced, require, require_some, wide
 from federated.ranking import NOBODY, possible, ranked, stands
+from federated.recalibration import recalibration
 
 READING = Reading(
     kind="classification",
@@ -130,9 +132,21 @@ class ClassCounts(Counts):
             prevalence=ratio(int(true[1]), self.rows) if len(true) == 2 else None,
         )
 
-    def curve(self) -> Curve:
-        """ROC and calibration."""
-        return Curve(roc=roc_points(self.scores), calibration=calibration_points(self.calibration))
+    def curve(self, threshold: float) -> Curve:
+        """ROC and calibration; of two classes also what comes of thresholds."""
+        roc = roc_points(self.scores)
+        if len(self.confusion) > 2:
+            return Curve(roc=roc, calibration=of_confidence(self.calibration))
+        neg, pos = self.scores[0]
+        best = youden(neg, pos)
+        at = chosen(self.confusion, threshold)
+        return Curve(
+            roc=roc,
+            calibration=of_scores(neg, pos),
+            recalibration=recalibration(neg, pos, self.calibration),
+            operating=() if not self.rows else (at,) if best is None else (at, best),
+            decision=decision_curve(neg, pos),
+        )
 
     def _f1(self) -> Estimate:
         """2·TP / (true + predicted), of class 1 of two, else the mean over the classes present."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from federated import histograms, rank_intervals
 from federated.counts import MOST_ROWS, Counts, agree, fixed, squared
-from federated.curves import Curve, calibration_points, roc_points
+from federated.curves import Curve, of_confidence, roc_points
 from federated.histograms import ONE, Ints, calibrated, calibration_error
 from federated.intervals import dependent, estimated_share, f1, mean_of_sums
 from federated.metrics import Measure, Metrics, Reading, metrics, ratio
@@ -132,9 +132,9 @@ class LabelCounts(Counts):
             prevalence=ratio(missed + true, self.rows * labels),
         )
 
-    def curve(self) -> Curve:
+    def curve(self, threshold: float) -> Curve:
         """ROC, the mean of the labels' own, and calibration."""
-        return Curve(roc=roc_points(self.scores), calibration=calibration_points(self.calibration))
+        return Curve(roc=roc_points(self.scores), calibration=of_confidence(self.calibration))
 
 
 @dataclass(frozen=True)

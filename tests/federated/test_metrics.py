@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from federated.counts import merge
+from federated.intervals import share
 from federated.metrics import Measure, Metrics, summary
 from federated.objectives.classification import READING, ClassCounts
 from federated.ranking import Ranks
@@ -106,8 +107,8 @@ def test_no_rows_leaves_everything_undefined() -> None:
         assert found.pop("rows") == 0
         assert set(found.values()) == {None}
         assert counts.metrics().bounds == {}
-        assert counts.curve().roc == ()
-        assert counts.curve().calibration == ()
+        assert counts.curve(0.5).roc == ()
+        assert counts.curve(0.5).calibration == ()
 
 
 @pytest.mark.parametrize("only", [0, 1])
@@ -179,13 +180,13 @@ def test_of_a_bias_the_worst_is_the_farthest_from_0() -> None:
 
 
 def test_roc_points() -> None:
-    assert two([0.8, 0.6, 0.6, 0.2], [1, 1, 0, 0]).curve().roc == (
+    assert two([0.8, 0.6, 0.6, 0.2], [1, 1, 0, 0]).curve(0.5).roc == (
         (0, 0),
         (0, 0.5),
         (0.5, 1),
         (1, 1),
     )
-    assert two([0.8, 0.6], [1, 1]).curve().roc == ()
+    assert two([0.8, 0.6], [1, 1]).curve(0.5).roc == ()
 
 
 @settings(max_examples=40, deadline=None)
@@ -194,7 +195,7 @@ def test_area_under_the_roc_points_is_the_auroc(seed: int, classes: int) -> None
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(60, 1 if classes == 2 else classes, generator=generator)
     counts = count(logits, torch.randint(0, classes, (60,), generator=generator), classes, 100, M)
-    x, y = np.array(counts.curve().roc).T
+    x, y = np.array(counts.curve(0.5).roc).T
     assert (np.diff(x) >= 0).all()
     assert (np.diff(y) >= 0).all()
     binned = [Ranks(*one).auroc() for one in counts.scores]  # of one bin ½, as a curve has it
@@ -203,6 +204,15 @@ def test_area_under_the_roc_points_is_the_auroc(seed: int, classes: int) -> None
 
 
 def test_calibration_points() -> None:
-    points = two([0.81, 0.83, 0.2], [1, 0, 0]).curve().calibration
-    assert [(p.rows, p.observed) for p in points] == [(1, 0), (2, 0.5)]
-    assert points[1].confidence == pytest.approx(0.82, abs=1e-6)
+    p = [0.1] * 4 + [0.2] * 4 + [0.3] * 4 + [0.6] * 4 + [0.9] * 4
+    points = two(p, [0] * 7 + [1] + [0, 1] * 4 + [1] * 4).curve(0.5).calibration
+    assert [(point.rows, point.observed) for point in points] == [
+        (4, 0),
+        (4, 0.25),
+        (4, 0.5),
+        (4, 0.5),
+        (4, 1),
+    ]
+    middles = [point.confidence for point in points]
+    assert middles == pytest.approx([0.1, 0.2, 0.3, 0.6, 0.9], abs=0.005)
+    assert points[1].interval == share(1, 4)

@@ -143,7 +143,9 @@ def write_sample(
         )
         for i, (h, found) in enumerate(each.items())
     }
-    plotted = {h: c.curve() for h, c in now.items()}
-    write_curves(folder, Curves(overall=everything.curve(), hospitals=plotted, coverage=coverage))
+    plotted = {h: c.curve(0.5) for h, c in now.items()}
+    write_curves(
+        folder, Curves(overall=everything.curve(0.5), hospitals=plotted, coverage=coverage)
+    )
     write_rounds(folder / ROUNDS, lines)
     return folder
