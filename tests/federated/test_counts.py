@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,17 @@ def test_json_round_trip() -> None:
         {"calibration": [[2, 0], [0, 0], [3, 0]]},
         {"calibration": [[2, 0], [0, 0]]},
         {"more": 1},
+        {"rows": 2**31},
+        {"loss": 2**2000},
+        {"loss2": 2**100},
+        {"brier": 2**60},
+        {"brier2": 0},
+        {"order": [[0, 0, 0, 0]]},
+        {"order": [[0, 2, 0, 0, 1]]},
+        {"order": [0, 0, 0, 0, 1]},
+        {"confusion": [[2**62, 2**62], [2**62, 2**62]]},
+        {"calibration": [[2**62, 2**62], [0, 0], [0, 0]]},
+        {"calibration": [[1, 1], [2**40, 2**40], [0, 1]]},
     ],
 )
 def test_counts_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
@@ -149,3 +161,16 @@ def test_merge_refuses_nothing_and_unlike_counts() -> None:
         merge([some(2, 10), some(2, 20)])
     with pytest.raises(ValueError, match="differ"):
         merge([some(2, 10), some(3, 10)])
+
+
+def test_more_rows_than_can_be_added_exactly_are_refused() -> None:
+    one = count(torch.tensor([[-1.0], [1.0]]), torch.tensor([0, 1]), 2, 10, 2)
+    with pytest.raises(ValueError, match="cannot be added exactly"):
+        merge([replace(one, rows=2**30), one])
+
+
+def test_counts_of_another_version_are_refused() -> None:
+    former = to_dict(count(torch.tensor([[-1.0], [1.0]]), torch.tensor([0, 1]), 2, 10, 2))
+    del former["order"]
+    with pytest.raises(DataError, match="another version of Wardround"):
+        from_dict(former)

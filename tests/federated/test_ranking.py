@@ -2,18 +2,21 @@
 
 from dataclasses import replace
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from federated.counts import merge
 from federated.histograms import ONE, bins_of, limits, middles
-from federated.objectives.classification import ClassCounts
+from federated.objectives.classification import READING, ClassCounts, Classification
 from federated.ranking import Ranks, Standing
 from tests.federated.make import YES_NO
 
@@ -181,3 +184,31 @@ def test_standings_that_cannot_be(order: list[int]) -> None:
     assert good().consistent()
     assert replace(good(), order=np.array([order])).consistent() is False
     assert replace(good(), order=np.array([order[:4]])).consistent() is False
+
+
+RARE = Path(__file__).parents[3] / "shared" / "cases" / "rare-outcome" / "rare.csv"
+
+
+@pytest.mark.skipif(not RARE.is_file(), reason="shared/cases/rare-outcome is not here")
+def test_rare_outcome() -> None:
+    """One model of all rows, at every hospital and over all: .2 % died."""
+    frame = pd.read_csv(RARE)
+    features, y = frame[["a", "b", "c"]].to_numpy(), frame["dead"].to_numpy()
+    logits = LogisticRegression().fit(features, y).decision_function(features)
+    parts = {}
+    for site in sorted(frame["site"].unique()):
+        here = (frame["site"] == site).to_numpy()
+        parts[site] = counted(logits[here], y[here])
+        exact = roc_auc_score(y[here], logits[here])
+        assert parts[site].metrics()["auroc"] == pytest.approx(exact, abs=1e-12)
+    found = merge(list(parts.values())).metrics()
+    assert found["auroc"] == pytest.approx(roc_auc_score(y, logits), abs=0.002)
+    assert found["auprc"] == pytest.approx(average_precision_score(y, logits), abs=0.002)
+    assert found.prevalence == pytest.approx(0.002, abs=0.001)
+    assert READING.at(found.prevalence).main == ("auroc", "auprc", "balanced_accuracy")
+    assert READING.at(0.3).main == READING.main
+
+
+def test_the_event_is_class_1_of_two() -> None:
+    assert Classification(("survived", "died")).positive == "died"
+    assert Classification(("a", "b", "c")).positive is None
