@@ -52,7 +52,7 @@ def known(cells: Series, column: Declared) -> Series:
     """Cells without what stands for a missing one; texts without blanks around them."""
     if is_numeric_dtype(cells) and not is_bool_dtype(cells):
         return cells.where(~_is_mark(cells, column)) if column.missing else cells
-    stripped = cells.map(_stripped, na_action="ignore")
+    stripped = cells.str.strip() if _is_text(cells) else cells.map(_stripped, na_action="ignore")
     marks = {"", *MISSING} - {*column.labels}
     return stripped.where(~(stripped.isin(marks) | _is_mark(stripped, column)))
 
@@ -109,6 +109,10 @@ def folder_name(hospital: str) -> str:
     return re.sub(r"[^\w.-]+", "-", hospital).strip("-.")
 
 
+def _is_text(cells: Series) -> bool:
+    return isinstance(cells.dtype, pd.StringDtype)
+
+
 def _stripped(cell: object) -> object:
     return cell.strip() if isinstance(cell, str) else cell
 
@@ -124,7 +128,7 @@ def _is_mark(cells: Series, column: Declared) -> Series:
     lies beyond a limit (<5), every such value is one."""
     if not column.missing:
         return pd.Series(False, index=cells.index)
-    texts = cells.map(text, na_action="ignore").astype("str")
+    texts = cells if _is_text(cells) else cells.map(text, na_action="ignore").astype("str")
     values = pd.to_numeric(pd.Series(column.missing), errors="coerce").dropna()
     found = texts.isin(column.missing) | pd.to_numeric(texts, errors="coerce").isin(values)
     if any(re.fullmatch(LIMIT, mark) for mark in column.missing):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from federated.errors import DataError
+from federated.texts import matches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,9 +18,10 @@ _WHOLE = r"[+-]?\d+\.00?"
 """1.0, as software writes a whole number beside missing ones, whatever its decimal mark."""
 _EITHER = r"[+-]?[1-9]\d{0,2},\d{3}"
 """A thousand, or three decimal places."""
+_SPACES = " '’\u00a0\u202f"
 _GROUPED = (
     r"[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,}|(?:\.\d{3})+,\d+|(?:\.\d{3}){2,}"
-    r"|(?:[ '’\u00a0\u202f]\d{3})+(?:[.,]\d+)?)"
+    rf"|(?:[{_SPACES}]\d{{3}})+(?:[.,]\d+)?)"
 )
 """Digits in groups of three, beyond doubt."""
 _NUMBER = rf"[+-]?\d+|{_COMMA}|{_POINT}|{_GROUPED}"
@@ -35,25 +37,23 @@ def with_points(
     decimal: the mark, if it is known. Raises DataError, naming the column, for thousands
     separators, for both marks, and where a comma could be either.
     """
-    numbers = {name: cells for name, cells in frame.items() if _matches(cells, _NUMBER) > _SOME}
+    numbers = {name: cells for name, cells in frame.items() if _share(cells, _NUMBER) > _SOME}
     for name, cells in numbers.items():
-        if _matches(cells, _GROUPED):
+        if _share(cells, _GROUPED):
             raise DataError(
                 f"{where}: column {name!r} has thousands separators; write plain numbers"
             )
-    commas = [name for name, cells in numbers.items() if _matches(cells, _COMMA)]
+    commas = [name for name, cells in numbers.items() if _share(cells, _COMMA)]
     if decimal == "." or not commas:
         return frame, []
-    points = [
-        n for n, cells in numbers.items() if _matches(cells, _POINT) > _matches(cells, _WHOLE)
-    ]
+    points = [n for n, cells in numbers.items() if _share(cells, _POINT) > _share(cells, _WHOLE)]
     if points:
         raise DataError(
             f"{where}: decimal commas in column {str(commas[0])!r} and decimal points in "
             f"{str(points[0])!r}; write one of the two"
         )
     if decimal is None and all(
-        _matches(numbers[name], _EITHER) == _matches(numbers[name], _COMMA) for name in commas
+        _share(numbers[name], _EITHER) == _share(numbers[name], _COMMA) for name in commas
     ):
         raise DataError(
             f"{where}: column {str(commas[0])!r}: its commas may separate thousands or decimals; "
@@ -65,11 +65,10 @@ def with_points(
 
 
 def _swapped(cells: Series) -> Series:
-    numbers = cells.str.fullmatch(_COMMA).fillna(False).astype("bool")
-    return cells.mask(numbers, cells.str.replace(",", ".", regex=False))
+    return cells.mask(matches(cells, _COMMA), cells.str.replace(",", ".", regex=False))
 
 
-def _matches(cells: Series, pattern: str) -> float:
+def _share(cells: Series, pattern: str) -> float:
     """The share of a column's known cells that match; 0 of none."""
-    known = cells.dropna()
-    return float(known.str.fullmatch(pattern).mean()) if len(known) else 0.0
+    known = int(cells.notna().sum())
+    return float(matches(cells, pattern).sum()) / known if known else 0.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from federated.texts import as_text, same_numbers
+from federated.texts import as_text, matches, numbers, same_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,8 @@ _SITE = re.compile(
     re.IGNORECASE,
 )
 _COINCIDENCES = 5.0
+_SPELLINGS = 3
+"""In more ways nobody writes one number: 1, 1.0 and 01."""
 _IN_LINE = 1 - 1e-9
 
 
@@ -68,7 +70,7 @@ def _dates(cells: Series) -> str | None:
         return "it holds dates, from which an age or a number of days may be worked out"
     if types.is_numeric_dtype(cells) or known.empty:
         return None
-    if known.astype("str").str.fullmatch(_DATE).mean() < _DATES:
+    if matches(known, _DATE).mean() < _DATES:
         return None
     return "it holds dates, from which an age or a number of days may be worked out"
 
@@ -82,15 +84,12 @@ def _constant(cells: Series) -> str | None:
 
 def _id(cells: Series) -> str | None:
     """Texts, or whole numbers that are no measurement, of which every row has its own."""
-    import pandas as pd
-
     if cells.isna().any() or not cells.is_unique:
         return None
     texts = as_text(cells)
-    if not texts.str.fullmatch(r"[+-]?\d+").all():
-        numbers = pd.to_numeric(cells, errors="coerce").notna().any()
-        return None if numbers else "it has another text in every row"
-    values = pd.to_numeric(cells).astype("float64")
+    if not matches(texts, r"[+-]?\d+").all():
+        return None if numbers(cells).notna().any() else "it has another text in every row"
+    values = numbers(cells)
     # so many equal pairs were to be expected of numbers drawn between the least and the largest
     pairs = len(values) ** 2 / 2 / (values.max() - values.min() + 1)
     ordered = values.is_monotonic_increasing or values.is_monotonic_decreasing
@@ -101,9 +100,9 @@ def _id(cells: Series) -> str | None:
 
 def _tells(cells: Series, target: Series) -> str | None:
     """A column that says the target in other words, or is filled in for one outcome alone."""
-    if _one_to_one(same_numbers(cells), same_numbers(target)) or _in_line(cells, target):
+    if _one_to_one(cells, target) or _in_line(cells, target):
         return f"it says the same as {str(target.name)!r}, which is to be predicted"
-    if cells.isna().any() and _one_to_one(cells.isna(), same_numbers(target)):
+    if cells.isna().any() and _one_to_one(cells.isna(), target):
         return f"whether it is filled in says {str(target.name)!r}, which is to be predicted"
     return None
 
@@ -112,17 +111,18 @@ def _is_hospital(cells: Series, hospitals: Series | None) -> str | None:
     if hospitals is None:
         named = _SITE.fullmatch(str(cells.name))
         return "it seems to name the hospital (data.source.hospital)" if named else None
-    same = _one_to_one(same_numbers(cells), hospitals)
+    same = _one_to_one(cells, hospitals)
     return "it says which hospital a row is from" if same else None
 
 
 def _one_to_one(left: Series, right: Series) -> bool:
     """Does each of the two tell the other, in the rows (over half of all) that know both?"""
     known = left.notna() & right.notna()
-    if known.sum() * 2 <= len(known):
+    if known.sum() * 2 <= len(known) or left.nunique() > _SPELLINGS * right.nunique():
         return False
-    pairs = left[known].astype("str").str.cat(right[known].astype("str"), sep="\0")
-    counts = {cells.nunique() for cells in (left[known], right[known], pairs)}
+    left, right = same_numbers(left[known]), same_numbers(right[known])
+    pairs = left.str.cat(right, sep="\0")
+    counts = {cells.nunique() for cells in (left, right, pairs)}
     return len(counts) == 1 and 1 < counts.pop() <= known.sum() / 2
 
 
@@ -130,8 +130,9 @@ def _in_line(cells: Series, target: Series) -> bool:
     """Are both numbers, the one the other in another unit, in over half of all rows?"""
     import pandas as pd
 
-    numbers = pd.DataFrame({"x": cells, "y": target}).apply(pd.to_numeric, errors="coerce")
-    known = numbers.astype("float64").dropna()
-    if len(known) * 2 <= len(numbers) or known.nunique().min() <= len(known) / 2:
+    if target.nunique() <= len(target) / 2:
         return False
-    return bool(known.corr().abs().iloc[0, 1] > _IN_LINE)
+    known = pd.DataFrame({"x": numbers(cells), "y": numbers(target)}).dropna()
+    if len(known) * 2 <= len(cells) or known["x"].nunique() <= len(known) / 2:
+        return False
+    return abs(float(known["x"].corr(known["y"]))) > _IN_LINE

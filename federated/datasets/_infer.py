@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from federated.datasets._marks import among_numbers
 from federated.errors import DataError
 from federated.schema import OTHER, Column
-from federated.texts import as_text, same_numbers
+from federated.texts import as_text, matches, numbers, same_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +42,12 @@ def infer(cells: Series, where: str, most: int | None) -> Judged:
     DataError for numbers among which there are many other texts, and for too many texts.
     """
     texts = as_text(cells.dropna())
-    if texts.str.fullmatch(r"0\d+").any():
+    if matches(texts, r"0\d+").any():
         why = f"column {cells.name!r}: has numbers that begin with 0, so they are codes"
         return _coded(cells, where, most, INFERRED_CODES, (why,))
     cleaned, marks = among_numbers(cells)
     known = cleaned.dropna()
-    values = numbers_of(known)
+    values = numbers(known).dropna()
     if len(values) * 2 > len(known) or texts.empty:
         _require_numbers(known, values, where)
         kind = "binary" if zero_one(values) else "numeric"
@@ -68,19 +68,10 @@ def declared(cells: Series, kind: str, where: str, most: int | None) -> Judged:
         return _coded(cells, where, most, MAX_CODES)
     cleaned, marks = among_numbers(cells)
     known = cleaned.dropna()
-    values = numbers_of(known)
+    values = numbers(known).dropna()
     if kind == "numeric" or (zero_one(values) and len(values) * 2 > len(known)):
         return Judged(_plain(str(cells.name), kind), cleaned, marks)
     return _paired(cells, where)
-
-
-def numbers_of(cells: Series) -> Series:
-    """The cells that are finite numbers."""
-    import numpy as np
-    import pandas as pd
-
-    values = pd.to_numeric(cells, errors="coerce").dropna().astype("float64")
-    return values[np.isfinite(values)]
 
 
 def zero_one(values: Series) -> bool:

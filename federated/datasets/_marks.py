@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from federated.texts import number
+from federated.texts import NUMBER, matches, number, numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,12 +41,12 @@ def everywhere(
     from federated.cell_rules import MISSING
 
     marks = [mark for mark in MISSING if mark not in present] + [str(mark) for mark in more]
-    numbers = {value: mark for mark in marks if (value := number(mark)) is not None}
+    codes = {value: mark for mark in marks if (value := number(mark)) is not None}
     counts: dict[str, dict[str, int]] = {}
     columns = {}
     for name in frame.columns:
         plain = name in names
-        found = _marked(frame[name], [] if plain else marks, {} if plain else numbers)
+        found = _marked(frame[name], [] if plain else marks, {} if plain else codes)
         columns[name] = frame[name].mask(found.notna()) if found.notna().any() else frame[name]
         for mark, cells in found[found != ""].value_counts().items():
             counts.setdefault(str(mark), {})[str(name)] = int(cells)
@@ -59,10 +59,8 @@ def among_numbers(cells: Series) -> tuple[Series, dict[str, int]]:
     That is a mark of IN_NUMBERS, a value beyond a limit, and, where over half of the rest are
     numbers, one other text or two that keep coming back, such as `haemolysed`.
     """
-    import pandas as pd
-
     texts = cells.dropna().astype("str")
-    others = texts[pd.to_numeric(texts, errors="coerce").isna()]
+    others = texts[~matches(texts, NUMBER)]
     tally = {str(text): int(count) for text, count in others.value_counts().items()}
     marks = {text for text in tally if text.casefold() in IN_NUMBERS or _is_limit(text)}
     rest = [text for text in tally if text not in marks]
@@ -75,10 +73,7 @@ def among_numbers(cells: Series) -> tuple[Series, dict[str, int]]:
 
 def suspect(cells: Series) -> str | None:
     """A note if a number that often means missing, such as -9 or 999, lies far from the others."""
-    import numpy as np
-    import pandas as pd
-
-    values = pd.to_numeric(cells, errors="coerce").dropna().to_numpy(np.float64)
+    values = numbers(cells).dropna().to_numpy()
     for code in (-1, -9, -99, -999, -9999, 99, 999, 9999, 99999):
         others = values[values != code]
         count = len(values) - len(others)
@@ -115,7 +110,7 @@ def _is_limit(text: str) -> bool:
     return re.fullmatch(LIMIT, text) is not None
 
 
-def _marked(cells: Series, marks: list[str], numbers: Mapping[float, str]) -> Series:
+def _marked(cells: Series, marks: list[str], codes: Mapping[float, str]) -> Series:
     """The mark that stands in each cell, "" for a blank one, and missing for any other."""
     import pandas as pd
     from pandas.api import types
@@ -125,7 +120,7 @@ def _marked(cells: Series, marks: list[str], numbers: Mapping[float, str]) -> Se
         found = texts.where(texts.isin([*marks, ""]))
     else:
         found = pd.Series(pd.NA, index=cells.index, dtype="str")
-    if not numbers:
+    if not codes:
         return found
-    values = pd.to_numeric(cells, errors="coerce").astype("float64")
-    return found.fillna(values.map(dict(numbers)).astype("str"))
+    values = numbers(cells)
+    return found.fillna(values.map(dict(codes)).astype("str"))

@@ -129,9 +129,7 @@ class Table:
         asked = self._target_cells(frame, given)
         frame = frame.assign(**asked.cells)
         if given is not None:
-            found = _columns.under(given.columns, frame)
-            columns = _with_marks(given.columns, self.missing, [])
-            schema = given.model_copy(update={"columns": columns})
+            found, schema = _columns.under(given.columns, frame), given
         else:
             found = _columns.features(frame, self._asked, hospitals, self._wishes, self.path)
             schema = TableSchema(
