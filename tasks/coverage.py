@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from federated.schema import Coverage
@@ -21,7 +22,7 @@ def coverage_table(found: Sequence[Coverage]) -> Table:
     ):
         table.add_column(name, justify="right" if name in numbers else "left")
     for one in found:
-        table.add_row(
+        cells = (
             one.hospital,
             str(one.rows),
             str(one.kept),
@@ -31,6 +32,7 @@ def coverage_table(found: Sequence[Coverage]) -> Table:
             _columns(one) or "—",
             ", ".join(one.constant) or "—",
         )
+        table.add_row(*map(escape, cells))
     return table
 
 

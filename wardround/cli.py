@@ -96,9 +96,11 @@ def train(
 def prepare(params: Params = PARAMS, overrides: Set = None) -> None:
     """Turn raw data into a canonical table with a declared schema."""
     from federated.config import load
+    from federated.schema import TableSchema
     from tasks import preparation
+    from tasks.columns import column_table
     from tasks.coverage import coverage_table, notes
-    from tasks.hospital_files import remove_stale
+    from tasks.hospital_files import read_schema, remove_stale
     from tasks.pipeline import require_listed, require_stages
     from tasks.workspace import workspace
 
@@ -110,6 +112,9 @@ def prepare(params: Params = PARAMS, overrides: Set = None) -> None:
         names = [one.hospital for one in found]
         remove_stale(place.hospitals, names)
         require_stages(config.data, names)
+    schema = read_schema(place.prepared, "prepare")
+    if isinstance(schema, TableSchema):
+        _print(column_table(schema))
     _print(coverage_table(found))
     for note in notes(found):
         typer.echo(f"note: {note}")

@@ -138,6 +138,24 @@ def test_a_cell_that_is_no_number_is_set_aside_counted_and_named(heart: Path, cl
     assert "×" not in lines["cleveland"]
 
 
+def test_prepare_shows_what_each_column_was_taken_for(heart: Path, cli: Cli) -> None:
+    rows = [
+        f"{'ns'[k % 2]},{k % 9},{'.' if k == 4 else k % 7},{k % 3},{k % 5 // 4}" for k in range(60)
+    ]
+    (heart / "mine.csv").write_text("\n".join(["site,age,dose,ward,died", *rows, ""]))
+    source = (
+        "{path: mine.csv, target: died, hospital: site, numeric: [age, dose], categorical: [ward]}"
+    )
+    own = ("--set", "data.dataset=table", "--set", "data.hospitals=[]")
+    code, out, err = cli(heart, "prepare", *own, "--set", f"data.source={source}")
+    assert code == 0, err
+    cells = [[c.strip() for c in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+    assert ["age", "numeric", "numbers", "—"] in cells
+    assert ["dose", "numeric", "numbers", "."] in cells
+    assert ["ward", "categorical", "0, 1, 2", "—"] in cells
+    assert "note: '.' read as missing in dose (1 cells)" in out
+
+
 def test_an_empty_hospital_is_named(heart: Path, cli: Cli) -> None:
     alter(heart, "va", "num", "", rows=200)
     code, _, err = cli(heart, "prepare")
