@@ -16,7 +16,7 @@ STEPS: tuple[Step, ...] = get_args(Step)
 KEYS = sorted(DataConfig.model_fields)
 # imported by the code that makes data, and not what their content depends on
 SHARED = {"config", "errors", "plugins", "results", "sections", "seeds", "weights", "files"}
-SHARED |= {"lineage", "versions", "made_from"}
+SHARED |= {"lineage", "versions", "made_from", "statistics"}
 
 
 def data() -> DataConfig:
