@@ -84,6 +84,7 @@ def serve_flow(
     except ValueError as error:
         raise WardroundError(f"--cron {cron!r}: {error}") from error
     print(f"serving federated-training/{name} {_when(cron, every)}; Ctrl-C ends it", flush=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which asyncio takes over, no other
     try:
         asyncio.run(runner.serve())
     except (KeyboardInterrupt, asyncio.CancelledError) as end:
