@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_string_dtype
 
 if TYPE_CHECKING:
     Series = pd.Series[Any]
@@ -25,6 +25,9 @@ MISSING = ("?", ".", "NA", "N/A", "na", "n/a", "NaN", "nan", "NULL", "null", "No
 """Read as missing in every column, beside blank cells, unless it is one of the column's labels."""
 LIMIT = r"[<>≤≥]=?\s*[+-]?\d+(?:[.,]\d+)?"
 """A value beyond what the laboratory can measure."""
+
+
+_UNSPELT = "a number that a category writes in another way; read the file as text"
 
 
 class Declared(Protocol):
@@ -65,11 +68,9 @@ def numbers(cells: Series, column: Declared) -> Series:
     cells = known(cells, column)
     if column.labels:
         values = _labelled(cells, column)
-        return (
-            values
-            if column.other is None
-            else values.mask(cells.notna() & values.isna(), column.other)
-        )
+        if column.other is not None:
+            values = values.mask(cells.notna() & values.isna(), column.other)
+        return values.mask(~_is_spelt(cells, column))
     values = pd.to_numeric(cells, errors="coerce").astype("float64")
     return values.where(np.isfinite(values))
 
@@ -92,6 +93,8 @@ def rules(column: Declared) -> list[tuple[str, Rule]]:
     codes = column.labels or tuple(f"{code:g}" for code in column.codes)
     listed = f"not one of {', '.join(codes)}"
     named = [(listed if column.labels else "not a number", _is_number)]
+    if column.labels:
+        named.insert(0, (_UNSPELT, _is_spelt))
     if codes and not column.labels:
         named.append((listed, _is_code))
     if column.low is not None or column.high is not None:
@@ -145,6 +148,17 @@ def _bounds(column: Declared) -> str:
 
 def _is_number(cells: Series, column: Declared) -> Series:
     return known(cells, column).isna() | numbers(cells, column).notna()
+
+
+def _is_spelt(cells: Series, column: Declared) -> Series:
+    """Is a cell no number that a label writes otherwise? 42 may have been 042 before it was one."""
+    if column.kind == "binary" or is_string_dtype(cells):
+        return pd.Series(True, index=cells.index)
+    values = pd.to_numeric(pd.Series(column.labels), errors="coerce")
+    plain = values.map(text, na_action="ignore") == pd.Series(column.labels)
+    otherwise = values[values.notna() & ~plain]
+    is_text = cells.map(lambda cell: isinstance(cell, str)).astype("bool")
+    return is_text | ~pd.to_numeric(cells, errors="coerce").isin(otherwise)
 
 
 def _is_code(cells: Series, column: Declared) -> Series:

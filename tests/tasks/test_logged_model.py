@@ -14,8 +14,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 from tasks.job import Job
+from tests.conftest import ROOT
 from tests.tasks.shelved import NAME, expected, loaded, patients, project_of, raw, shelve
 
+CASES = ROOT.parent / "shared" / "cases" / "model-texts"
 DEAD = {"target": "dead", "numeric": ["age", "hb"], "categorical": ["ward", "stage"]}
 DEAD |= {"binary": ["sex"]}
 FEATURES = ["age", "sex", "hb", "ward", "stage"]
@@ -166,3 +168,51 @@ def test_the_other_questions(make: Make, source: dict[str, Any], names: list[str
     found = loaded(own).predict(pd.read_csv(own.place.project / "base.csv"))
     assert list(found.columns) == names
     assert found.to_numpy() == pytest.approx(expected(own), rel=1e-6)
+
+
+def test_a_leading_zero_that_pandas_took_is_refused(make: Make) -> None:
+    codes = np.random.default_rng(2).choice(["042", "0042", "414", "V27"], 60)
+    own = make(
+        patients().drop(columns="stage").assign(code=codes),
+        DEAD | {"categorical": ["ward", "code"]},
+    )
+    model = loaded(own)
+    rows = pd.read_csv(own.place.project / "base.csv", dtype=str)
+    assert model.predict(rows).to_numpy() == pytest.approx(expected(own), abs=CLOSE)
+    numbers = rows[rows["code"] != "V27"].astype({"code": "float64"})
+    with pytest.raises(MlflowException, match=r"column 'code': 42\.0 is a number that a category"):
+        model.predict(numbers)
+
+
+def test_marks_of_the_training_file_are_missing_and_others_are_refused(make: Make) -> None:
+    frame = patients()
+    frame.loc[1, "hb"], frame.loc[2, "age"] = "<5", "-9"
+    own = make(frame, DEAD | {"missing": ["-9"]})
+    model, rows = loaded(own), frame.drop(columns="dead").head(4)
+    blank = rows.assign(hb=["", "", "", "13"], age="")
+    marked = rows.assign(hb=[".", "<5", "< 7.5", "13"], age=["-9", "-9.0", " NA", "?"])
+    assert model.predict(marked).equals(model.predict(blank))
+    assert model.predict(marked.assign(age=-9)).equals(model.predict(blank))
+    with pytest.raises(MlflowException, match=r"row 1, column 'age': '<5' is not a number"):
+        model.predict(marked.assign(age="<5"))
+
+
+def test_a_text_without_a_label_is_other_where_there_is_one(make: Make) -> None:
+    own = make(patients(), DEAD | {"max_categories": 2})
+    rows = pd.read_csv(own.place.project / "base.csv", dtype=str)
+    model = loaded(own)
+    assert model.predict(rows).to_numpy() == pytest.approx(expected(own), abs=CLOSE)
+    assert model.predict(rows.assign(ward="garden")).shape == (60, 2)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the sample files are not here")
+def test_the_sample_of_texts(tmp_path: Path, migrated_database: Path) -> None:
+    """Trained on texts; one new patient is scored as the file has it."""
+    base = pd.read_csv(CASES / "base.csv", dtype=str)
+    source = {"target": "dead", "hospital": "site"}
+    job = shelve(project_of(tmp_path / "sample", migrated_database, base, source))
+    known = loaded(job).predict(pd.read_csv(CASES / "base.csv"))
+    assert known.to_numpy() == pytest.approx(expected(job), abs=CLOSE)
+    new = loaded(job).predict(pd.read_csv(CASES / "new.csv"))  # the first patient, without outcome
+    assert list(new.columns) == ["no", "yes"]
+    assert new.to_numpy() == pytest.approx(known.to_numpy()[:1], abs=CLOSE)
