@@ -15,10 +15,10 @@ from pathlib import Path
 from federated.contrast import Contrast, SeedResult, contrast, label
 from federated.significance import interval
 from federated.study import Study, variants
-from tasks.comparison import MISSING
 from tasks.contrast_table import cost_text, p_text, plus_minus, with_worst
 from tasks.published_table import TITLES, beside
 from tasks.report_files import RESULTS
+from tasks.shown import MISSING
 from tasks.study_plan import read_plan_of
 from tasks.study_results import finished
 

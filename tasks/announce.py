@@ -4,7 +4,8 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from federated.metrics import summary
 from federated.results import Results
-from tasks.comparison import comparison, number, robustness_cost
+from tasks.comparison import comparison, robustness_cost, titled, worst_in_words
+from tasks.shown import Figure, doubts, figure, number
 
 
 def announce(found: Results) -> None:
@@ -26,19 +27,21 @@ def announce(found: Results) -> None:
 def description(found: Results) -> str:
     """Markdown: what was trained, and how well it does."""
     run, reading = found.run, found.reading
-    name, label, second = reading.headline.name, reading.headline.label, reading.second
+    name, label, second = reading.headline.name, titled(reading.headline, found), reading.second
     mean = summary(found.hospitals, reading.measures).mean[name]
+    overall = figure(found.overall, name)
     lines = [
         f"{len(run.examples)} hospitals, {run.rounds} rounds of {run.algorithm}, "
         f"model {run.model}, data set {run.dataset}, seed {run.seed}.",
         "",
-        f"- {label} over all hospitals: **{number(found.overall[name])}**",
+        f"- {label} over all hospitals: **{overall.text}**{_behind(overall)}",
         f"- {second.in_a_sentence} over all hospitals: {number(found.overall[second.name])}",
         f"- {label}, mean of hospitals: {number(mean)}",
     ]
     worst = found.worst_hospital[name]
     if worst is not None:
-        lines.append(f"- worst hospital: {worst.hospital}, {label} {number(worst.value)}")
+        words = worst_in_words(found, reading.headline)
+        lines.append(f"- worst hospital: {label} {number(worst.value)}, {words}")
     if found.baselines.alone is not None:
         separate = number(found.baselines.alone.mean[name])
         lines.append(f"- {label}, mean of hospitals alone: {separate}")
@@ -47,7 +50,13 @@ def description(found: Results) -> str:
     cost = robustness_cost(found)
     if cost is not None:
         lines.append(f"- what robustness cost {cost}")
+    doubt = doubts([overall])
+    lines += [f"- {text}" for text in (*found.overall.notes, doubt) if text]
     return "\n".join(lines)
+
+
+def _behind(found: Figure) -> str:
+    return f" (95 % {found.span})" if found.span else ""
 
 
 def _rows(found: Results) -> list[dict[str, str]]:
@@ -55,9 +64,10 @@ def _rows(found: Results) -> list[dict[str, str]]:
     return [
         {"hospital": row.name, "test rows": "" if row.test is None else str(row.test)}
         | {
-            m.in_a_sentence if model == "federated" else f"{m.in_a_sentence} {model}": number(
-                figures[m.name]
-            )
+            m.in_a_sentence if model == "federated" else f"{m.in_a_sentence} {model}": figures[
+                m.name
+            ].text
+            + _behind(figures[m.name])
             for m in found.reading.compared[:2]
             for model, figures in row.models.items()
         }

@@ -1,18 +1,21 @@
 """The final table: federated, alone and pooled, side by side, for the page and the terminal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from federated.metrics import Measure, Metrics, Reading, summary
+from federated.metrics import Measure, Metrics, Reading, Worst, summary
 from federated.results import Alone, Pooled, Results
+from tasks.shown import MISSING, UNKNOWN, Figure, doubts, figure, number
 
-MISSING = "—"
 PLAIN = "plain mean"
+_OF_EVENT = frozenset({"auprc", "f1"})
+"""Metrics of two classes that depend on which of them is the event."""
 
-Figures = dict[str, float | None]
+Figures = dict[str, Figure]
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def comparison(results: Results) -> tuple[Row, ...]:
         models = {model: _figures(h.get(name), reading) for model, h in _hospitals(results).items()}
         test = results.hospitals[name].rows
         rows.append(Row(name, False, ours.train if ours else None, test, models))
-    means = {model: summary(h, reading.measures).mean for model, h in _hospitals(results).items()}
+    means = {model: _means(h, reading) for model, h in _hospitals(results).items()}
     everything = {model: _figures(found, reading) for model, found in _overall(results).items()}
     train = sum(e.train for e in examples.values())
     return (
@@ -46,52 +49,113 @@ def comparison(results: Results) -> tuple[Row, ...]:
 
 
 def best(row: Row, measure: Measure) -> str | None:
-    """The model with the best value as shown; None where there is no single one."""
-    values = {name: figures[measure.name] for name, figures in row.models.items()}
-    shown = {name: round(value, 3) for name, value in values.items() if value is not None}
-    if len(shown) < 2:
+    """The model with the best value, if it is beyond noise: no other model's 95 % interval reaches
+    its own. None where there is no such model, or a figure has no interval."""
+    figures = {name: own[measure.name] for name, own in row.models.items()}
+    known = {n: f.value for n, f in figures.items() if f.value is not None}
+    if len(known) < 2:
         return None
-    least = min(map(measure.badness, shown.values()))
-    winners = [name for name, value in shown.items() if measure.badness(value) == least]
-    return winners[0] if len(winners) == 1 else None
+    winner = min(known, key=lambda name: measure.badness(known[name]))
+    ours = figures[winner].interval
+    theirs = [figures[name].interval for name in known if name != winner]
+    if ours is None or any(
+        t is None or (t.low <= ours.high and ours.low <= t.high) for t in theirs
+    ):
+        return None
+    return winner
 
 
-def number(value: float | None) -> str:
-    """Three decimals, or a dash for what is undefined."""
-    return MISSING if value is None else f"{value:.3f}"
+def titled(measure: Measure, results: Results) -> str:
+    """The measure's label, with the class that it is about: `AUPRC (died)`."""
+    event = results.run.event
+    return (
+        measure.label
+        if event is None or measure.name not in _OF_EVENT
+        else f"{measure.label} ({event})"
+    )
+
+
+def worst_in_words(results: Results, measure: Measure) -> str | None:
+    """The worst hospital, its interval and rows; whether it is worse than all rows beyond noise."""
+    worst = results.worst_hospital[measure.name]
+    if worst is None:
+        return None
+    here = results.hospitals[worst.hospital]
+    shown, rows = figure(here, measure.name), f"{here.rows} test rows"
+    if shown.interval is None:
+        return f"{worst.hospital}, {rows}"
+    noise = "" if _beyond(shown, worst, results, measure) else ", within noise of all"
+    return f"{worst.hospital}, {rows}, {shown.span}{noise}"
+
+
+def _beyond(shown: Figure, worst: Worst, results: Results, measure: Measure) -> bool:
+    """Is the whole interval of the worst hospital on the bad side of the figure over all rows?"""
+    overall = results.overall[measure.name]
+    if shown.interval is None or overall is None:
+        return False
+    return all(measure.badness(limit) > measure.badness(overall) for limit in shown.interval)
 
 
 def table(results: Results) -> Table:
     """The final table for the terminal, 80 columns wide with short names.
 
-    What robustness cost stands below it, the plain mean's other figures on the page alone.
+    The headline metric has its interval; what robustness cost stands below, the plain mean's other
+    figures on the page alone.
     """
-    reading, cost = results.reading, robustness_cost(results)
+    reading = results.reading
     rows = [_without(row, PLAIN) for row in comparison(results)]
     shown = reading.compared[:2]
-    note = f"{MISSING} undefined: {reading.undefined_short}. Bold: best of the models."
     drawn = Table(
         title=Text(f"{results.run.dataset}: {results.run.model} by {results.run.algorithm}"),
-        caption=f"{note}\nWhat robustness cost {cost}." if cost else note,
+        caption=Text("\n".join(_notes(results, rows, shown))),
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 0, 0, 1),
     )
     drawn.add_column("Hospital", overflow="fold")
     drawn.add_column("Test\nrows", justify="right", no_wrap=True)
-    for measure in shown:
-        for model in rows[0].models:
-            title = f"{measure.short or measure.label}\n{model}"
-            drawn.add_column(title, justify="right", no_wrap=True, min_width=len(model))
+    for i, measure in enumerate(shown):
+        for j, model in enumerate(rows[0].models):
+            name = model.replace("federated", "feder-\nated")
+            title = f"{measure.short or measure.label}\n{name}"
+            drawn.add_column(title, justify="right", no_wrap=True, vertical="bottom")
+            if i == j == 0:
+                drawn.add_column("95 %", no_wrap=True)
     for i, row in enumerate(rows):
         count = "" if row.test is None else str(row.test)
-        cells = [Text(row.name, style="bold" if row.total else ""), Text(count)]
-        for measure in shown:
-            winner = best(row, measure)
-            for model, figures in row.models.items():
-                style = "bold" if model == winner else ""
-                cells.append(Text(number(figures[measure.name]), style=style))
+        cells = [
+            Text(row.name, style="bold" if row.total else ""),
+            Text(count),
+            *_cells(row, shown),
+        ]
         drawn.add_row(*cells, end_section=i == len(rows) - 3)
     return drawn
+
+
+def _cells(row: Row, shown: Sequence[Measure]) -> list[Text]:
+    cells = []
+    for measure in shown:
+        winner = best(row, measure)
+        for model, figures in row.models.items():
+            found = figures[measure.name]
+            cells.append(Text(found.text, style="bold" if model == winner else ""))
+            if len(cells) == 1:
+                cells.append(Text(found.span.replace("0.", ".")))
+    return cells
+
+
+def _notes(results: Results, rows: Sequence[Row], shown: Sequence[Measure]) -> list[str]:
+    reading, cost = results.reading, robustness_cost(results)
+    bold = " Bold: best beyond noise (95 % intervals apart)." if len(rows[0].models) > 1 else ""
+    notes = [f"{MISSING} undefined: {reading.undefined_short}.{bold}"]
+    named = [
+        titled(measure, results) for measure in shown if titled(measure, results) != measure.label
+    ]
+    notes += [f"{', '.join(named)}: of that class."] if named else []
+    every = [own[m.name] for row in rows for own in row.models.values() for m in shown]
+    notes += [f"{text}." for text in (doubts(every),) if text is not None]
+    notes += [*results.overall.notes]
+    return notes + ([f"What robustness cost {cost}."] if cost else [])
 
 
 def _without(row: Row, model: str) -> Row:
@@ -99,7 +163,12 @@ def _without(row: Row, model: str) -> Row:
 
 
 def _figures(found: Metrics | None, reading: Reading) -> Figures:
-    return {m.name: None if found is None else found[m.name] for m in reading.measures}
+    return {m.name: figure(found, m.name) for m in reading.measures}
+
+
+def _means(hospitals: dict[str, Metrics], reading: Reading) -> Figures:
+    mean = summary(hospitals, reading.measures).mean
+    return {m.name: UNKNOWN if (v := mean[m.name]) is None else Figure(v) for m in reading.measures}
 
 
 def robustness_cost(results: Results) -> str | None:

@@ -19,9 +19,9 @@ from federated.contrast import (
     sentence,
 )
 from tasks import contrast_table, plots
-from tasks.comparison import MISSING
 from tasks.files import write_atomic
 from tasks.page import environment
+from tasks.shown import MISSING
 
 PAGE = "compare.html"
 _WIDTH = 200  # of a difference's drawing, in its own units

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from federated.contrast import WORST, Contrast, better, label, metrics_of, sentence
 from federated.significance import Interval
-from tasks.comparison import MISSING
 from tasks.fitted_table import Column, FittedTable
+from tasks.shown import MISSING
 
 _COSTS = {
     "rounds_to_target": "Rounds to\ntarget",

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from federated.curves import Curve
+from federated.decisions import Benefit
 from federated.results import ALL, RoundRow
 
 HUES = 6
@@ -127,18 +128,43 @@ def roc(curves: Mapping[str, Curve], style: Mapping[str, Line]) -> str:
 
 
 def calibration(curves: Mapping[str, Curve], style: Mapping[str, Line]) -> str:
-    """Observed share against predicted probability; on the diagonal a model is calibrated."""
+    """Observed share against predicted probability, fifths of the rows; on the diagonal a model is
+    calibrated. All rows together have their 95 % intervals."""
 
     def draw(axes: Axes) -> None:
         _diagonal(axes)
         for name, line in style.items():
             least = 1 if name == ALL else LEAST_ROWS
-            bins = [p for p in curves[name].calibration if p.rows >= least]
-            points = [(p.confidence, p.observed) for p in bins]
-            _plot(axes, points, line, marker="o")
+            groups = [p for p in curves[name].calibration if p.rows >= least]
+            _plot(axes, [(p.confidence, p.observed) for p in groups], line, marker="o")
+            if name == ALL:
+                at = [p.confidence for p in groups]
+                axes.vlines(
+                    at,
+                    [p.interval.low for p in groups],
+                    [p.interval.high for p in groups],
+                    color=line.color,
+                    linewidth=1,
+                )
         axes.set(xlabel="Predicted probability", ylabel="Observed share")
 
     return _svg(draw, "Calibration curves, per hospital")
+
+
+def decision(benefits: Sequence[Benefit]) -> str:
+    """Net benefit of treating by the model, of treating everyone (dashed) and nobody (dotted)."""
+
+    def draw(axes: Axes) -> None:
+        model = [(b.threshold, b.model) for b in benefits]
+        everyone = [(b.threshold, b.all) for b in benefits]
+        _plot(axes, model, Line("", _INK, "", 2.0))
+        _plot(axes, everyone, Line("", _MUTED, "6 3", 1.3))
+        axes.axhline(0, color=_MUTED, linewidth=1, linestyle=(0, (2, 3)))
+        highest = max(value for _, value in (*model, *everyone))
+        axes.set_ylim(-0.25 * highest, 1.08 * highest or 1.0)  # below, everyone falls without end
+        axes.set(xlabel="Threshold probability", ylabel="Net benefit per row")
+
+    return _svg(draw, "Decision curve")
 
 
 def _plot(

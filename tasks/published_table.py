@@ -8,8 +8,8 @@ from rich.console import Group
 
 from federated.contrast import SeedResult, label
 from federated.study import Figure
-from tasks.comparison import MISSING
 from tasks.fitted_table import Column, FittedTable
+from tasks.shown import MISSING
 
 Published = Mapping[str, Mapping[str, Figure]]
 TITLES = ("Seeds", "Ours", "Published", "Difference", "In SE")

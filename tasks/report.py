@@ -11,11 +11,18 @@ from typing import Any
 from markupsafe import Markup
 
 from federated.errors import WardroundError
-from federated.metrics import Reading, summary
-from federated.results import ALL, Curves, Results, RoundRow
+from federated.metrics import Measure, Metrics, Reading, summary
+from federated.results import ALL, Alone, Curves, Pooled, Results, RoundRow
 from federated.schema import Coverage
 from tasks import plots
-from tasks.comparison import MISSING, best, comparison, number, robustness_cost, table
+from tasks.comparison import (
+    best,
+    comparison,
+    robustness_cost,
+    table,
+    titled,
+    worst_in_words,
+)
 from tasks.coverage import notes
 from tasks.files import write_atomic
 from tasks.page import environment
@@ -28,6 +35,7 @@ from tasks.report_files import (
     read_results,
     read_rounds,
 )
+from tasks.shown import MISSING, Figure, doubts, figure, number, span
 
 __all__ = ["html", "render", "table"]
 
@@ -60,6 +68,7 @@ def html(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> str:
     """The page. Names are escaped; only the plots, which hold none, go in as they are."""
     page = environment()
     page.filters["number"] = number
+    page.filters["span"] = span
     page.filters["thousands"] = lambda n: f"{n:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return page.get_template(REPORT).render(**_context(results, curves, rounds))
 
@@ -82,10 +91,18 @@ def _context(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> 
         "measures": results.reading.measures,
         "robustness_cost": robustness_cost(results),
         "best": best,
+        "figure": figure,
+        "titled": {m.name: titled(m, results) for m in results.reading.measures},
+        "worst": {m.name: worst_in_words(results, m) for m in results.reading.measures},
+        "doubts": doubts(_all_figures(results)),
+        "event": results.run.event,
+        "threshold": results.run.threshold,
+        "at_all": [(name, curves.hospitals[name]) for name in sorted(curves.hospitals)]
+        + [("all hospitals", curves.overall)],
         "missing": MISSING,
         "legend": list({line.label: line for line in style.values()}.values()),
         "plots": _plots(results.reading, rounds, style),
-        "curves": _curves(curves, style),
+        "curves": _curves(curves, style, results.run.event),
         "least_rows": plots.LEAST_ROWS,
         "update_bytes": results.run.parameters * _FLOAT32,
     }
@@ -103,48 +120,62 @@ def _plots(
     return {title: Markup(svg) for title, svg in drawn.items()}
 
 
-def _curves(curves: Curves, style: dict[str, plots.Line]) -> dict[str, Markup]:
+def _curves(curves: Curves, style: dict[str, plots.Line], event: str | None) -> dict[str, Markup]:
     """Title of plot → its SVG, of the final model; none where the objective has no curves."""
     per_name = curves.hospitals | {ALL: curves.overall}
     if not any(one.calibration for one in per_name.values()):
         return {}
-    drawn = {"ROC": plots.roc(per_name, style), "Calibration": plots.calibration(per_name, style)}
+    of = "" if event is None else f" of {event}"
+    drawn = {
+        f"ROC{of}": plots.roc(per_name, style),
+        f"Calibration{of}": plots.calibration(per_name, style),
+    }
+    if curves.overall.decision:
+        drawn[f"Decision curve{of}, all rows"] = plots.decision(curves.overall.decision)
     return {title: Markup(svg) for title, svg in drawn.items()}
 
 
+def _all_figures(results: Results) -> list[Figure]:
+    every = [results.overall, *results.hospitals.values()]
+    return [figure(one, m.name) for one in every for m in results.reading.measures]
+
+
 def _tiles(results: Results) -> list[Tile]:
-    """The headline figure: federated, hospitals alone, pooled, worst hospital."""
+    """The headline figure over all test rows: federated, alone, pooled; and the worst hospital.
+
+    The three stand on one basis, and so do the means of hospitals beneath them.
+    """
     reading = results.reading
-    head, second = reading.headline, reading.second
-    alone, pooled = results.baselines.alone, results.baselines.pooled
+    head = reading.headline
     worst = results.worst_hospital[head.name]
-    mean = summary(results.hospitals, reading.measures).mean
-
-    def beside(value: float | None) -> str:
-        return f"{head.label} · {second.in_a_sentence} {number(value)}"
-
     return [
-        Tile(
-            "Federated, all hospitals",
-            number(results.overall[head.name]),
-            f"{head.label} · mean of hospitals {number(mean[head.name])}",
-        ),
-        Tile(
-            "Hospitals alone, mean",
-            number(alone.mean[head.name] if alone else None),
-            beside(alone.mean[second.name]) if alone else "not trained",
-        ),
-        Tile(
-            "Pooled, all hospitals",
-            number(pooled.all[head.name] if pooled else None),
-            beside(pooled.all[second.name]) if pooled else "not trained",
-        ),
+        _tile("Federated", results.overall, results.hospitals, head),
+        _baseline("Hospitals alone", results.baselines.alone, head),
+        _baseline("Pooled", results.baselines.pooled, head),
         Tile(
             "Federated, worst hospital",
             number(worst.value if worst else None),
-            f"{head.label} · {worst.hospital}" if worst else "undefined at every hospital",
+            f"{head.label} · {worst_in_words(results, head)}"
+            if worst
+            else "undefined at every hospital",
         ),
     ]
+
+
+def _baseline(name: str, found: Alone | Pooled | None, head: Measure) -> Tile:
+    if found is None:
+        return Tile(f"{name}, all rows", MISSING, "not trained")
+    return _tile(name, found.all, found.hospitals, head)
+
+
+def _tile(name: str, overall: Metrics, hospitals: dict[str, Metrics], head: Measure) -> Tile:
+    """A model over all test rows, with its interval, and the mean of hospitals beneath."""
+    shown = figure(overall, head.name)
+    mean = number(summary(hospitals, [head]).mean[head.name])
+    interval = f" · 95 % {shown.span}" if shown.span else ""
+    return Tile(
+        f"{name}, all rows", shown.text, f"{head.label}{interval} · mean of hospitals {mean}"
+    )
 
 
 def _total(coverage: list[Coverage]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from federated.errors import WardroundError
+from federated.intervals import Interval
 from federated.objectives import Objective
 from federated.objectives.classification import READING
 from federated.objectives.multilabel import Multilabel
@@ -15,7 +16,7 @@ from federated.objectives.regression import Regression
 from federated.objectives.survival import Survival
 from federated.results import ALL, RoundRow
 from tasks.announce import description
-from tasks.comparison import MISSING, best, comparison, number
+from tasks.comparison import Row, best, comparison, worst_in_words
 from tasks.report import REPORT, render, table
 from tasks.report_files import (
     CURVES,
@@ -28,6 +29,7 @@ from tasks.report_files import (
     write_results,
     write_rounds,
 )
+from tasks.shown import MISSING, Figure, number
 from tests.federated.make import of_classes
 from tests.tasks.samples import HOSPITALS, ROUNDS_RUN, write_sample
 
@@ -134,10 +136,10 @@ def test_validation_rows_are_named_where_there_are_any(tmp_path: Path) -> None:
         assert f"{name} {digest} {one.train} {one.validation} {one.test}" in page.text
 
 
-def test_the_page_has_four_plots_and_needs_nothing_beside_it(tmp_path: Path) -> None:
+def test_the_page_has_its_plots_and_needs_nothing_beside_it(tmp_path: Path) -> None:
     text = render(write_sample(tmp_path)).read_text(encoding="utf-8")
     page = Page(text)
-    assert sum(attrs.get("role") == "img" for _, attrs in page.elements) == 4
+    assert sum(attrs.get("role") == "img" for _, attrs in page.elements) == 5
     assert {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe"} == set()
     assert "http://" not in text
     assert "https://" not in text
@@ -241,15 +243,75 @@ def test_comparison_by_hand(tmp_path: Path) -> None:
     results = read_results(write_sample(tmp_path, one_class=2))
     rows = comparison(results)
     assert [r.name for r in rows] == [*sorted(HOSPITALS), "hospital mean", "all hospitals"]
-    assert rows[0].models["federated"]["auroc"] == results.hospitals["cleveland"]["auroc"]
+    assert rows[0].models["federated"]["auroc"].value == results.hospitals["cleveland"]["auroc"]
     assert (rows[-1].train, rows[-1].test) == (620, 280)
-    three = [rows[i].models["federated"]["auroc"] for i in (0, 1, 3)]
-    assert rows[-2].models["federated"]["auroc"] == pytest.approx(sum(v or 0 for v in three) / 3)
+    three = [rows[i].models["federated"]["auroc"].value for i in (0, 1, 3)]
+    mean = rows[-2].models["federated"]["auroc"]
+    assert mean.value == pytest.approx(sum(v or 0 for v in three) / 3)
+    assert mean.interval is None
     assert best(rows[2], READING.headline) is None
-    figures = rows[0].models
-    assert best(rows[0], READING.measure("loss")) == min(
-        figures, key=lambda model: figures[model]["loss"] or 0
-    )
+    assert best(rows[-2], READING.headline) is None
+
+
+def test_the_best_model_is_bold_beyond_noise_alone() -> None:
+    def row(**figures: Figure) -> Row:
+        return Row("north", False, 9, 9, {name: {"auroc": f} for name, f in figures.items()})
+
+    good, near = Figure(0.9, Interval(0.85, 0.94)), Figure(0.8, Interval(0.74, 0.86))
+    poor = Figure(0.7, Interval(0.62, 0.78))
+    assert best(row(a=good, b=poor), READING.headline) == "a"
+    assert best(row(a=good, b=near), READING.headline) is None  # 0.85 to 0.86 are of both
+    assert best(row(a=good, b=poor, c=near), READING.headline) is None
+    assert best(row(a=good, b=Figure(0.1)), READING.headline) is None
+    assert best(row(a=good, b=Figure(None)), READING.headline) is None
+
+
+def test_the_worst_hospital_says_how_many_rows_and_whether_it_is_noise(tmp_path: Path) -> None:
+    results = read_results(write_sample(tmp_path))
+    worst = results.worst_hospital["auroc"]
+    assert worst is not None
+    here = results.hospitals[worst.hospital]
+
+    def words(low: float, high: float, overall: float) -> str | None:
+        one = here.model_copy(update={"intervals": {"auroc": Interval(low, high)}})
+        every = results.overall.model_copy()
+        every.__pydantic_extra__["auroc"] = overall
+        changed = results.hospitals | {worst.hospital: one}
+        given = results.model_copy(update={"hospitals": changed, "overall": every})
+        return worst_in_words(given, READING.headline)
+
+    start = f"{worst.hospital}, {here.rows} test rows, 0.40–0.60"
+    assert words(0.4, 0.6, 0.7) == start
+    assert words(0.4, 0.6, 0.5) == f"{start}, within noise of all"
+
+
+def test_tiles_stand_on_one_basis_and_name_the_event(tmp_path: Path) -> None:
+    page = rendered(write_sample(tmp_path))
+    results = read_results(tmp_path)
+    assert results.baselines.alone is not None
+    assert results.baselines.pooled is not None
+    for name, found in (
+        ("Federated", results.overall),
+        ("Hospitals alone", results.baselines.alone.all),
+        ("Pooled", results.baselines.pooled.all),
+    ):
+        assert f"{name}, all rows {number(found['auroc'])} AUROC · 95 % 0." in page.text
+    run = results.run.model_copy(update={"event": "died", "threshold": 0.5})
+    write_results(tmp_path, results.model_copy(update={"run": run}))
+    text = rendered(tmp_path).text
+    for words in ("AUPRC (died)", "F1 (died)", "Calibration of died", "The event is died."):
+        assert words in text
+    assert "AUROC (died)" not in text
+
+
+def test_what_bins_may_have_moved_is_said(tmp_path: Path) -> None:
+    results = read_results(write_sample(tmp_path))
+    assert "≈" not in rendered(tmp_path).text
+    doubtful = results.overall.model_copy(update={"bounds": {"auroc": 0.012}})
+    write_results(tmp_path, results.model_copy(update={"overall": doubtful}))
+    text = rendered(tmp_path).text
+    assert f"≈{number(results.overall['auroc'])}" in text
+    assert "moved it by up to 0.012" in text
 
 
 def test_terminal_table(tmp_path: Path) -> None:
