@@ -25,7 +25,7 @@ from federated.schema import Coverage, ImageSchema, TableSchema
 from federated.site import CPU, LocalSite, Site
 from tasks.lineage import fingerprint, tracking_uri
 from tasks.preparation import load_hospital
-from tasks.progress import tell
+from tasks.telling import tell
 from tasks.versions import locked, verified
 from tasks.workspace import Workspace, ensure_data, workspace
 

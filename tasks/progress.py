@@ -6,13 +6,11 @@ Prefect's page gets a progress artifact, updated at a bounded rate: each update 
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from federated.metrics import Metrics, Reading
 from federated.schema import Coverage
 from tasks.coverage import notes, set_aside
-from tasks.environment import hushed
+from tasks.telling import tell
 
 _SECONDS_BETWEEN_UPDATES = 2.0
 
@@ -87,16 +85,6 @@ def say(found: Sequence[Coverage]) -> None:
     """Tell what became of the raw rows."""
     for line in (*notes(found), *set_aside(found)):
         tell(line)
-
-
-def tell(line: str) -> None:
-    """Tell a person: on the flow run's log, if there is one, and where logs are hushed on standard
-    error. Control characters, which a file's column names may hold, are left out."""
-    text = "".join(letter for letter in line if letter.isprintable())
-    with suppress(MissingContextError):
-        get_run_logger().info("%s", text)
-    if hushed():
-        print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 def _bar() -> Progress:

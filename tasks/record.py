@@ -22,11 +22,11 @@ from tasks.job import Job
 from tasks.journal import Journal
 from tasks.kept import kept
 from tasks.outbox import Outbox
-from tasks.progress import tell
 from tasks.relocation import require_here
 from tasks.retention import Retention
 from tasks.round_record import RoundRecord
 from tasks.stopping import no_more_patience
+from tasks.telling import tell
 
 if TYPE_CHECKING:
     from tasks.export import Scoring

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from federated.errors import WardroundError
+from federated.errors import ConfigError, WardroundError
 from tasks.environment import hush, prepare_environment
 from tasks.stopping import Stopped, stoppable
 from wardround.sites import audit, roster, site
+from wardround.terminal import settle_encoding, take_over
 
 app = typer.Typer(
     help="Federated learning for hospitals: no patient's record leaves its hospital.",
@@ -37,6 +38,8 @@ _UNBOUNDED = 10_000  # columns
 def command() -> None:
     """The console's `wardround`: `main`, and then an end without taking every module apart, which
     takes two seconds after a training. Threads are joined and exit handlers run as ever."""
+    settle_encoding()
+    take_over()
     code: int | None = None
 
     def leave() -> None:
@@ -67,6 +70,15 @@ def main() -> None:
         sys.exit(1)
 
 
+def _in_project(params: Path = PARAMS) -> None:
+    """Raise ConfigError where there is no project, before anything is made there."""
+    if params == PARAMS and not params.is_file():
+        raise ConfigError(
+            f"no {params} here ({Path.cwd()}): go to the project's folder, or name the file with "
+            "--params"
+        )
+
+
 @app.command()
 def train(
     params: Params = PARAMS,
@@ -78,6 +90,7 @@ def train(
     """Train over all hospitals; goes on where a killed run of the same settings left off."""
     from wardround.training import begun_server, run_training
 
+    _in_project(params)
     server = begun_server(params, verbose=verbose)
     from federated.config import load
 
@@ -95,6 +108,7 @@ def train(
 @app.command()
 def prepare(params: Params = PARAMS, overrides: Set = None) -> None:
     """Turn raw data into a canonical table with a declared schema."""
+    _in_project(params)
     from federated.config import load
     from federated.schema import TableSchema
     from tasks import preparation
@@ -127,6 +141,7 @@ def partition(
     overrides: Set = None,
 ) -> None:
     """Write one folder per hospital, split into training and test rows."""
+    _in_project(params)
     from federated.config import load
     from tasks import preparation
     from tasks.workspace import workspace
@@ -142,6 +157,8 @@ def report(
     out: Out = OUT, show: Annotated[bool, typer.Option("--table/--no-table")] = True
 ) -> None:
     """Print the final table and write report.html."""
+    if not out.is_dir():
+        _in_project()
     from tasks.report import render
     from tasks.report_files import read_results
 
@@ -203,6 +220,7 @@ def study(
     again: Annotated[bool, typer.Option(help="Run what is done already, too.")] = False,
 ) -> None:
     """Run settings × seeds of a study file, and compare them; goes on where it was cut off."""
+    _in_project()
     hush()
     from tasks.job import cores
     from wardround.studies import run, show_study
@@ -238,6 +256,7 @@ def compare(
         page = out or folder / PAGE
         _print(studies.show_study(folder, reference, page, metric or ()), whole=True)
     else:
+        _in_project()
         page = out or Path(PAGE)
         columns = metric or ["auroc", "accuracy", "loss"]
         found = studies.tracked(runs, experiment, columns, Path.cwd())
@@ -248,6 +267,8 @@ def compare(
 @app.command()
 def resume(flow_run: Annotated[str, typer.Argument(help="Id of the paused flow run.")]) -> None:
     """Go on with a run that waits for a person: without a quorum, or for a hospital's approval."""
+    if "PREFECT_API_URL" not in os.environ:
+        _in_project()
     from tasks.server import require_server
     from tasks.suspension import resume as resume_run
 
@@ -268,6 +289,7 @@ def serve(
     name: Annotated[str, typer.Option(help="The deployment's name.")] = "served",
 ) -> None:
     """Serve the training flow on a schedule, against a running Prefect server."""
+    _in_project(params)
     from federated.config import load
 
     load(params, overrides or [])
@@ -282,6 +304,7 @@ def ui(
     params: Params = PARAMS,
 ) -> None:
     """Open MLflow's page over this project's runs, on loopback."""
+    _in_project(params)
     from wardround.pages import serve_mlflow
 
     serve_mlflow(Path.cwd(), params, port)
@@ -304,6 +327,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Check versions, settings, ports and data; say what to do. Makes and changes nothing."""
+    _in_project(params)
     from wardround import doctor as checks
 
     findings = checks.examine(Path.cwd(), params)

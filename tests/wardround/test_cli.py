@@ -200,6 +200,7 @@ def test_what_cannot_be_written_is_refused_before_training(
 
 
 def test_a_report_without_results_says_what_to_run(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "params.yaml").touch()
     code, _, err = cli(tmp_path, "report")
     assert code == 1
     assert "reports/metrics.json: no such file; run `wardround train`" in err
