@@ -33,10 +33,11 @@ from tasks.job import Job, cores, load_job
 from tasks.journal import Journal, open_journal
 from tasks.kept import kept, stops
 from tasks.outcome import write_results
-from tasks.progress import TrainingProgress, say, tell
+from tasks.progress import TrainingProgress, say
 from tasks.quorum import enough, shortfall, wait_for_a_person
 from tasks.record import Recorder, recorder
 from tasks.rounds import aggregate, each, evaluate, train, tune, unseen
+from tasks.telling import tell
 
 
 def _name() -> str:

@@ -40,7 +40,7 @@ from tasks.files import write_atomic
 from tasks.groups import left_out_notes
 from tasks.job import Job
 from tasks.production import require_safe_prefect
-from tasks.progress import tell
+from tasks.telling import tell
 from tasks.workspace import workspace
 
 T = TypeVar("T")
