@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from federated.checks import check_update
+from federated.coded import Coded
+from federated.inputs import WIDE
 from federated.local._descent import steps_of
 from federated.local.sgd import Sgd
 from federated.objectives.classification import Classification
@@ -41,6 +43,8 @@ def unfit(site: LocalSite) -> str | None:
     rules = site.algorithm
     layers = [*site.network.children()]
     plain = {"compression": "identity", "personal": "shared"}
+    if any(isinstance(layer, Coded) for layer in layers):
+        return f"categories that would be more than {WIDE} inputs are codes, which it does not take"
     if not all(isinstance(layer, _CHAIN) for layer in layers) or not layers:
         return "it trains models of linear layers and ReLUs alone (logistic, mlp without norm)"
     if type(rules.local) is not Sgd or rules.local.clip or rules.local.class_weights:

@@ -48,6 +48,12 @@ class DataConfig(Section):
             raise ValueError("a hospital is listed twice")
         return names
 
+    @field_validator("scaling", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, scaling: object) -> object:
+        """YAML reads an unquoted off as false."""
+        return "off" if scaling is False else scaling
+
     @field_validator("validation_fraction")
     @classmethod
     def _rows_are_left_to_train(cls, fraction: float, known: ValidationInfo) -> float:

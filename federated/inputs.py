@@ -93,6 +93,7 @@ def inputs_of(
     notes = (
         *(_unused(schema.columns[i], found.read[i], i in flagged) for i in places if i not in used),
         *(note for one in every for note in _folded(schema.columns[one.column], one, found)),
+        *_seldom_missing(schema, found),
     )
     return Inputs(numeric, binary, flagged, coded, names, notes)
 
@@ -161,4 +162,16 @@ def _folded(column: Column, coded: Coded, found: Tally) -> list[str]:
     return [
         f"column {column.name!r}: fewer than {FEWEST_PATIENTS} training patients have {shown}; "
         f"read as {as_what}"
+    ]
+
+
+def _seldom_missing(schema: TableSchema, found: Tally) -> list[str]:
+    """Columns whose missing cells have no input of their own because there are so few."""
+    pairs = zip(schema.columns, found.missing, strict=True)
+    few = [column.name for column, n in pairs if 0 < n < FEWEST_PATIENTS]
+    if not few:
+        return []
+    return [
+        f"{', '.join(few)}: fewer than {FEWEST_PATIENTS} training patients have no value; it reads "
+        "as the mean, as 0 where binary, as the commonest category"
     ]

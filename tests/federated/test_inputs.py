@@ -128,3 +128,9 @@ def test_codes_that_float32_cannot_tell_apart_are_refused() -> None:
     snomed = Column(name="code", kind="categorical", codes=(16777216.0, 16777217.0))
     with pytest.raises(DataError, match="column 'code'"):
         of(snomed, 9, 9)
+
+
+def test_too_few_missing_cells_for_an_indicator_are_said() -> None:
+    assert of(SEX, 10, 10, missing=5).notes == ()
+    (note,) = of(SEX, 10, 10, missing=1).notes
+    assert note.startswith("sex: fewer than 5 training patients have no value; it reads as")

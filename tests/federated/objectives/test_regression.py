@@ -13,6 +13,7 @@ from federated.errors import ConfigError
 from federated.objectives import objective_of
 from federated.objectives.regression import UNIT, Regression, ValueCounts
 from federated.schema import TableSchema, Value
+from federated.statistics import TargetScale
 
 OBJECTIVE = Regression("days")
 NUMBERS = st.floats(-1e6, 1e6)
@@ -170,3 +171,16 @@ def test_encode_strata_and_tally() -> None:
     assert OBJECTIVE.encode(values).tolist() == [2, 0.5]
     assert OBJECTIVE.strata(values[:, 0]).tolist() == [0, 0]
     assert OBJECTIVE.tally(values[:, 0]) == {"days": 2}
+
+
+def test_a_scaled_value_is_learnt_in_units_of_its_spread_and_told_in_its_own() -> None:
+    # y: 100 200 600, learnt as (y - 300) / 200: -1, -0.5, 1.5; said: 300 + 200 o
+    scaled = Regression("days", TargetScale(300.0, 200.0))
+    outputs, y = column([0.0, -0.5, 2.0]), target([100, 200, 600])
+    assert scaled.predictions(outputs).flatten().tolist() == [300.0, 200.0, 700.0]
+    assert scaled.loss(outputs, y).item() == pytest.approx((1 + 0 + 0.25) / 3)
+    found = scaled.count(outputs, y, 10, 5).metrics()
+    assert found["mae"] == 100.0  # of errors 200, 0 and 100
+    assert found["loss"] == pytest.approx(scaled.loss(outputs, y).item() * 200**2)
+    plain = OBJECTIVE.count(scaled.predictions(outputs), y, 10, 5).metrics()
+    assert plain.values == found.values
