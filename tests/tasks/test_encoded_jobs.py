@@ -93,7 +93,7 @@ def test_codes_are_learnt_from_and_exported(tmp_path: Path) -> None:
     counts = [site.evaluate(end.weights, {}).test for site in made.local.values()]
     assert (merge(counts).metrics()["auroc"] or 0) > 0.8
     scored = scoring(made.schema, made.preprocess, made.network, [end.weights], None, 8)
-    assert np.isfinite(scored.prediction.to_numpy()).all()
+    assert np.isfinite(scored.predictions.to_numpy()).all()
 
 
 def test_a_value_of_any_unit_is_learnt_alike(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_value_of_any_unit_is_learnt_alike(tmp_path: Path) -> None:
         counts = [site.evaluate(end.weights, {}).test for site in made.local.values()]
         found.append(merge(counts).metrics())
         scored = scoring(made.schema, made.preprocess, made.network, [end.weights], None, 10)
-        assert abs(scored.prediction["cost"].iloc[-1] - values.mean()) < values.std()
+        assert abs(scored.predictions["cost"].iloc[-1] - values.mean()) < values.std()
     euros, millions = found
     assert (euros["r2"] or 0) > 0.8
     assert euros["r2"] == pytest.approx(millions["r2"], abs=1e-4)
