@@ -22,7 +22,9 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 LEAVES = (
     "one update of the model a round (and, for scaffold, one of its control variate)",
     "counts: rows, training steps, how many test rows have which score",
-    "sums of each numeric column over all training rows, if scaling is federated",
+    "sums of each numeric column over all training rows, if scaling is federated, and of a value "
+    "that is predicted",
+    "how many training patients have each category, and lack each column (1 to 4 are said as 1)",
     "the schema: names, kinds and codes of columns; how many raw rows were kept",
 )
 
