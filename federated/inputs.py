@@ -168,10 +168,10 @@ def _folded(column: Column, coded: Coded, found: Tally) -> list[str]:
 def _seldom_missing(schema: TableSchema, found: Tally) -> list[str]:
     """Columns whose missing cells have no input of their own because there are so few."""
     pairs = zip(schema.columns, found.missing, strict=True)
-    few = [column.name for column, n in pairs if 0 < n < FEWEST_PATIENTS]
-    if not few:
-        return []
+    few = [column for column, n in pairs if 0 < n < FEWEST_PATIENTS]
+    as_what = {"numeric": "the mean", "binary": "0", "categorical": "the commonest category"}
     return [
-        f"{', '.join(few)}: fewer than {FEWEST_PATIENTS} training patients have no value; it reads "
-        "as the mean, as 0 where binary, as the commonest category"
+        f"column {column.name!r}: fewer than {FEWEST_PATIENTS} training patients have no value; it "
+        f"reads as {as_what[column.kind]}"
+        for column in few
     ]

@@ -133,4 +133,4 @@ def test_codes_that_float32_cannot_tell_apart_are_refused() -> None:
 def test_too_few_missing_cells_for_an_indicator_are_said() -> None:
     assert of(SEX, 10, 10, missing=5).notes == ()
     (note,) = of(SEX, 10, 10, missing=1).notes
-    assert note.startswith("sex: fewer than 5 training patients have no value; it reads as")
+    assert note == "column 'sex': fewer than 5 training patients have no value; it reads as 0"
