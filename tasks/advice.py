@@ -1,14 +1,18 @@
 """What a person should know of a job's settings before its first round, in sentences."""
 
+from federated.objectives.multilabel import Multilabel
 from federated.objectives.survival import Survival
 from federated.selection.power_of_choice import PowerOfChoice
 from federated.selection.weighted import Weighted
 from tasks.job import Job
 
+_EVEN = 0.5
+"""evaluation.threshold where nobody set it."""
+
 
 def advice(job: Job) -> list[str]:
     """Hospitals that cannot train, and settings that make another model than one may think."""
-    return [*_silent(job), *_risk_sets(job), *_sizes_twice(job)]
+    return [*_silent(job), *_risk_sets(job), *_sizes_twice(job), *_idle_threshold(job)]
 
 
 def _silent(job: Job) -> list[str]:
@@ -42,3 +46,12 @@ def _sizes_twice(job: Job) -> list[str]:
         "and algorithm.aggregation.weighted_by examples lets them weigh more again; hospitals "
         "counts sizes once"
     ]
+
+
+def _idle_threshold(job: Job) -> list[str]:
+    threshold = job.config.evaluation.threshold
+    if threshold == _EVEN or job.objective.positive is not None:
+        return []
+    if isinstance(job.objective, Multilabel):
+        return []
+    return [f"evaluation.threshold {threshold:g} has no effect: it is of yes/no questions"]

@@ -72,3 +72,11 @@ def test_sizes_that_count_twice_are_said(job: Job, tmp_path: Path) -> None:
         found = advice(replace(job, config=config))
         assert len(found) == times
         assert all("draws larger hospitals more often" in line for line in found)
+
+
+def test_a_threshold_without_a_yes_or_no_is_said(job: Job, tmp_path: Path) -> None:
+    given = ["evaluation.threshold=0.2", "algorithm.local.batch_size=null"]
+    config = load(tmp_path / "params.yaml", given)
+    assert advice(replace(job, config=config)) == []
+    (said,) = advice(OfSurvival(**{**vars(job), "config": config}))
+    assert said == "evaluation.threshold 0.2 has no effect: it is of yes/no questions"
