@@ -63,7 +63,7 @@ def test_a_hospitals_policy_refuses_a_job_and_the_coordinator_learns_why(world: 
     strict["policy"] |= {"max_rounds": 3, "models": ["mlp"]}
     path.write_text(yaml.safe_dump(strict))
     try:
-        project = ours.deployed(world.make("refused"), join_s=20.0)
+        project = ours.deployed(world.make("refused"))
         assert ours.begin(project).wait(timeout=END) == 1
     finally:
         path.write_text(before)
