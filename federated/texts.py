@@ -59,14 +59,15 @@ def numbers(cells: Series) -> Series:
 
 
 def same_numbers(cells: Series) -> Series:
-    """Texts in which 0, 0.0 and 00 are `0`, where all known ones are numbers; else as they are."""
-    from federated.cell_rules import text
+    """Texts in which 0, 0.0 and 00 are `0`, where all known ones are numbers; else as they are.
 
+    A text with an exponent, such as 1e5, is a code that only looks like a number.
+    """
     texts = as_text(cells)
-    spelt = {code: number(code) for code in texts.dropna().unique()}
-    if any(value is None for value in spelt.values()):
+    known = texts.dropna().unique()
+    if not all(is_plain_number(code.strip()) for code in known):
         return texts
-    return texts.map({code: text(value) for code, value in spelt.items()}).astype("str")
+    return texts.map({code: code_text(code) for code in known}).astype("str")
 
 
 def code_text(code: str) -> str:
