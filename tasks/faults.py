@@ -1,5 +1,8 @@
 """Why a database, a server or a disk failed, in one line for a person."""
 
+import re
+
+_DATABASE = re.compile(r"\((sqlite3|psycopg2)\.")
 _ADVICE = {
     "disk is full": "free some space",
     "No space left": "free some space",
@@ -26,6 +29,7 @@ def advised(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The error's kind and the first line of its message."""
+    """The error's kind and the first line of its message, or the one where the database speaks."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    line = next((line for line in lines if _DATABASE.search(line)), lines[0] if lines else "")
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

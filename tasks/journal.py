@@ -23,6 +23,7 @@ from federated.errors import CorruptDataError, DataError, WardroundError
 from federated.federation import Standing
 from federated.types import Receipt, Weights
 from federated.weights import digest, from_bytes, to_bytes
+from tasks.faults import reason
 from tasks.files import sync_folder, write_atomic
 from tasks.packed_counts import Packed
 from tasks.packed_states import StateFiles, states_in
@@ -68,6 +69,9 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._begin()
+        except sqlite3.OperationalError as error:  # locked, full, or not to be written
+            self._db.close()
+            raise self._fault(error) from error
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise CorruptDataError(
@@ -123,7 +127,7 @@ class Journal:
             time_ms=time.time_ns() // 1_000_000,
         )
         self._sync()
-        with self._lock, self._db:
+        with self._transaction():
             self._db.execute("INSERT INTO rounds VALUES (?, ?, ?, ?)", record.row())
         if self._keeps is not None:
             self._delete(self._keeps.after(record))
@@ -186,7 +190,7 @@ class Journal:
 
     def note(self, name: str, value: Any) -> None:
         """Keep a fact (JSON) under a name, durably."""
-        with self._lock, self._db:
+        with self._transaction():
             self._db.execute(
                 "INSERT INTO facts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
                 (name, json.dumps(value)),
@@ -202,6 +206,21 @@ class Journal:
         """Close the database."""
         with self._lock:
             self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                with self._db:
+                    yield
+            except sqlite3.OperationalError as error:
+                raise self._fault(error) from error
+
+    def _fault(self, error: sqlite3.Error) -> DataError:
+        return DataError(
+            f"{self.folder / 'journal.db'}: cannot be written ({reason(error)}). Finished rounds "
+            "are kept: the same command goes on from there"
+        )
 
     def _store(self, weights: Weights) -> str:
         data = to_bytes(weights)

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from federated.errors import DataError, WardroundError
+from tasks.faults import reason
 from tasks.lasting import lasting
 from tasks.lineage import tracking_uri
 
@@ -21,12 +22,18 @@ _BUSY = 10.0  # seconds to wait for another command that writes
 
 
 def former(project: Path) -> list[Path]:
-    """The `mlruns` folders elsewhere that the project's own MLflow database still names."""
+    """The `mlruns` folders elsewhere that the project's own MLflow database still names.
+
+    Raises DataError if it cannot be read.
+    """
     database, here = _database(project), _folder(project)
     if not database.is_file():
         return []
-    with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as known:
-        return [folder for folder in _named(known) if folder != here]
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as known:
+            return [folder for folder in _named(known) if folder != here]
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{database}: {reason(error)}") from error
 
 
 def require_here(uri: str, project: Path) -> None:

@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_HOME,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     get_current_settings,
     temporary_settings,
@@ -28,7 +29,7 @@ from tasks.faults import advised, reason
 from tasks.temporary_server import Begun, start
 
 _SETTLE_SECONDS = 10.0
-_NOT_STARTED = "Prefect's temporary server did not start: {}. `wardround doctor` checks why"
+_NOT_STARTED = "Prefect's temporary server did not start: {} (its database is in {})"
 
 
 @contextmanager
@@ -114,7 +115,9 @@ def _await(begun: Begun) -> None:
             time.sleep(0.05)
     ended = begun.process.poll()
     why = "it does not answer" if ended is None else f"it ended with exit code {ended}"
-    raise WardroundError(_NOT_STARTED.format(advised(begun.last_words() or why)))
+    raise WardroundError(
+        _NOT_STARTED.format(advised(begun.last_words() or why), PREFECT_HOME.value())
+    )
 
 
 def _settle(client: SyncPrefectClient, begun: datetime) -> None:

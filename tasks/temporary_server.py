@@ -24,6 +24,11 @@ _ENVIRONMENT = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
 }  # as Prefect starts it itself
+_EXPLAINS_ITSELF = {
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
+    "COLUMNS": "1000",  # an error in one line
+}  # into a file that is read where it ends unasked
 _SETTINGS_FILES = (".env", "prefect.toml")
 
 
@@ -83,9 +88,10 @@ def start(settings: Mapping[str, str]) -> Begun:
     code = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join([code, *filter(None, [os.environ.get("PYTHONPATH")])])
     said = tempfile.TemporaryFile() if hushed() else None  # noqa: SIM115 - as long as the server
+    logs = _EXPLAINS_ITSELF if said else {}
     process = subprocess.Popen(
         [sys.executable, "-m", module, str(os.getpid()), str(port)],
-        env={**os.environ, **_ENVIRONMENT, **settings, "PYTHONPATH": path},
+        env={**os.environ, **_ENVIRONMENT, **settings, **logs, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=said,
         stderr=said,

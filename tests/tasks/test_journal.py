@@ -185,6 +185,19 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_a_full_disk_is_named_and_finished_rounds_are_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    first = commit(journal, 1)
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(DataError, match=r"journal.db: cannot be written .*disk is full; free some"):
+        journal.note("long", "x" * 100_000)
+    journal.close()
+    again = Journal(tmp_path)
+    assert plain(again.rounds()) == plain([first])
+    again.close()
+
+
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "journals").write_text("a file where the folder should be")
     with (

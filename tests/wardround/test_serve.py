@@ -13,6 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.conftest import Project
+from tests.tasks.test_stopping import statuses, trains
 from tests.wardround.process import running
 
 pytestmark = pytest.mark.slow
@@ -73,3 +74,20 @@ def test_scheduled_runs_complete_one_at_a_time(make_project: Project, prefect_ur
         assert client.read_deployment_by_name(f"{NAME}/often").paused
     metrics = json.loads((project / "reports/often/metrics.json").read_text())
     assert metrics["run"]["rounds"] == 3
+
+
+def test_a_run_that_is_under_way_is_ended_and_marked(
+    make_project: Project, prefect_url: str
+) -> None:
+    """It would go on for an hour."""
+    project = make_project(run={"baselines": [], "rounds": 100_000})
+    settings = {"PREFECT_API_URL": prefect_url, "PREFECT_RUNNER_POLL_FREQUENCY": "2"}
+    with running(project, "serve", "--every", "4", "--name", "ended", **settings) as serving:
+        serving.wait_until(lambda: trains(project), 180)
+        assert serving.end() == 0
+        said = serving.log.read_text()
+    assert statuses(project) == {"KILLED"}
+    assert "federated-training/ended is paused" in said
+    with temporary_settings({PREFECT_API_URL: prefect_url}), get_client(sync_client=True) as client:
+        assert client.read_deployment_by_name(f"{NAME}/ended").paused
+        assert not in_state(runs(client, "ended"), StateType.RUNNING)
