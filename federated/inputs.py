@@ -158,10 +158,11 @@ def _folded(column: Column, coded: Coded, found: Tally) -> list[str]:
         return []
     more = f" and {len(rare) - _NAMED} more" if len(rare) > _NAMED else ""
     shown = ", ".join(map(repr, rare[:_NAMED])) + more
-    as_what = OTHER if coded.other != NO_INPUT else f"{coded.reference}, the commonest"
+    reads = repr(OTHER) if coded.other != NO_INPUT else f"the commonest, {coded.reference!r}"
     return [
-        f"column {column.name!r}: fewer than {FEWEST_PATIENTS} training patients have {shown}; "
-        f"read as {as_what}"
+        f"column {column.name!r}: not surely {FEWEST_PATIENTS} training patients have {shown} (a "
+        f"hospital with 1 to {FEWEST_PATIENTS - 1} says 1); read as {reads}; "
+        f"inputs left: {len(coded.names)}"
     ]
 
 

@@ -12,6 +12,8 @@ from federated.results import Alone, Pooled, Results
 from tasks.shown import MISSING, UNKNOWN, Figure, doubts, figure, number
 
 PLAIN = "plain mean"
+_FEW, _LISTED = 10, 6
+"""Test rows of one outcome below which a hospital is named, and how many are."""
 _OF_EVENT = frozenset({"auprc", "f1"})
 """Metrics of two classes that depend on which of them is the event."""
 
@@ -146,16 +148,31 @@ def _cells(row: Row, shown: Sequence[Measure]) -> list[Text]:
 
 def _notes(results: Results, rows: Sequence[Row], shown: Sequence[Measure]) -> list[str]:
     reading, cost = results.reading, robustness_cost(results)
-    bold = " Bold: best beyond noise (95 % intervals apart)." if len(rows[0].models) > 1 else ""
-    notes = [f"{MISSING} undefined: {reading.undefined_short}.{bold}"]
-    named = [
-        titled(measure, results) for measure in shown if titled(measure, results) != measure.label
-    ]
-    notes += [f"{', '.join(named)}: of that class."] if named else []
     every = [own[m.name] for row in rows for own in row.models.values() for m in shown]
-    notes += [f"{text}." for text in (doubts(every),) if text is not None]
+    dashes = any(f.value is None for f in every)
+    notes = [f"{MISSING} undefined: {reading.undefined_short}."] if dashes else []
+    if len(rows[0].models) > 1:
+        notes.append("Bold: best beyond noise (95 % intervals apart).")
+    if results.run.event is not None:
+        notes.append(f"The event is {results.run.event!r}.")
+    notes += [f"{text}." for text in (few_events(results), doubts(every)) if text is not None]
     notes += [*results.overall.notes]
     return notes + ([f"What robustness cost {cost}."] if cost else [])
+
+
+def few_events(results: Results) -> str | None:
+    """The hospitals whose figures rest on few test rows with the event, or without it; None if
+    there are none such, or no event."""
+    few = []
+    for name in sorted(results.hospitals):
+        here = results.hospitals[name]
+        if results.run.event is None or here.prevalence is None:
+            continue
+        events = round(here.prevalence * here.rows)
+        if min(events, here.rows - events) < _FEW:
+            few.append(f"{name} {events} of {here.rows}")
+    shown = ", ".join(few[:_LISTED]) + (f" and {len(few) - _LISTED} more" * (len(few) > _LISTED))
+    return f"Few test rows with or without the event: {shown}" if few else None
 
 
 def _without(row: Row, model: str) -> Row:

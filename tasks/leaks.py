@@ -12,7 +12,7 @@ def split_notes(one: Coverage, hashes: Hashes, codes: Codes) -> tuple[str, ...]:
         (test, TEST, "test", "train or validate"),
         (validation, VALIDATION, "validation", "train"),
     ]
-    advice = "remove copies from the file"
+    advice = "they are copies, to be removed, or other patients who are alike, to be left"
     if one.patients is None:
         advice += (
             ", or, if these are patients with several rows, name their column in "
@@ -45,5 +45,6 @@ def shared_note(one: Coverage, count: int) -> str:
         )
     return (
         f"{one.hospital}: {count} of its rows stand at other hospitals too, the same in every "
-        "cell: they may train at one hospital and test at another"
+        "cell: if they are the same patients, and not others who are alike, they may train at one "
+        "hospital and test at another"
     )

@@ -18,6 +18,7 @@ from tasks import plots
 from tasks.comparison import (
     best,
     comparison,
+    few_events,
     robustness_cost,
     table,
     titled,
@@ -95,6 +96,7 @@ def _context(results: Results, curves: Curves, rounds: tuple[RoundRow, ...]) -> 
         "titled": {m.name: titled(m, results) for m in results.reading.measures},
         "worst": {m.name: worst_in_words(results, m) for m in results.reading.measures},
         "doubts": doubts(_all_figures(results)),
+        "few_events": few_events(results),
         "event": results.run.event,
         "threshold": results.run.threshold,
         "at_all": [(name, curves.hospitals[name]) for name in sorted(curves.hospitals)]

@@ -31,7 +31,7 @@ from tasks.study_plan import read_done
 TABLE, TIMINGS = "study.csv", "timings.csv"
 BYTES = "bytes_sent"
 """The column of rounds.csv with the bytes that a hospital sent in a round."""
-_NO_METRIC = {"rows", "round", "train_loss", BYTES}
+_NO_METRIC = {"rows", "prevalence", "round", "train_loss", BYTES}
 _COSTS = ("rounds_to_target", BYTES)
 
 

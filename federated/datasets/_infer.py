@@ -127,8 +127,10 @@ def _coded(
     capped = most is not None and len(labels) > most
     if capped:
         labels = [*(label for label in labels if label != OTHER), OTHER]
-        said = f"column {name!r}: of {len(labels) - 1} categories the {most} commonest are inputs"
-        notes = (*notes, f"{said}, the rest is one, {OTHER!r}")
+        said = (
+            f"column {name!r}: of {len(labels) - 1} categories at most the {most} commonest among"
+        )
+        notes = (*notes, f"{said} training rows are inputs, the rest is one, {OTHER!r}")
     column = Column(
         name=name,
         kind="categorical",

@@ -62,7 +62,8 @@ def test_rare_categories_are_other_and_said() -> None:
     assert ward.names == ("ward=ent", "ward=other")
     assert ward.other == 1
     assert inputs.notes == (
-        "column 'ward': fewer than 5 training patients have 'med', 'x'; read as other",
+        "column 'ward': not surely 5 training patients have 'med', 'x' (a hospital with 1 to 4 "
+        "says 1); read as 'other'; inputs left: 2",
     )
 
 
@@ -71,7 +72,8 @@ def test_categories_that_nobody_has_are_the_reference() -> None:
     assert inputs.coded[0].names == ("ward=ent",)
     assert inputs.coded[0].other == NO_INPUT
     assert inputs.notes == (
-        "column 'ward': fewer than 5 training patients have 'med', 'x'; read as icu, the commonest",
+        "column 'ward': not surely 5 training patients have 'med', 'x' (a hospital with 1 to 4 "
+        "says 1); read as the commonest, 'icu'; inputs left: 1",
     )
 
 

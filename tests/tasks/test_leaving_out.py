@@ -107,8 +107,9 @@ def test_rows_that_two_hospitals_have_are_said(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("\n".join([*lines, copied]) + "\n")
     found = prepare(data, tmp_path, tmp_path / "p")
     assert [one.notes[-1] for one in found] == [
-        f"{site}: 1 of its rows stand at other hospitals too, the same in every cell: they may "
-        "train at one hospital and test at another"
+        f"{site}: 1 of its rows stand at other hospitals too, the same in every cell: if they are "
+        "the same patients, and not others who are alike, they may train at one hospital and test "
+        "at another"
         for site in ("north", "south")
     ]
 

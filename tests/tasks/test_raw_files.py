@@ -373,7 +373,7 @@ def test_many_categories_have_one_way(tmp_path: Path) -> None:
     found = read(tmp_path, path, **PLAIN, **declared, max_categories=6)
     column = found.schema.columns[1]
     assert (column.most, column.other, len(column.labels)) == (6, 24, 25)
-    assert "of 24 categories the 6 commonest are inputs, the rest is one, 'other'" in found.said
+    assert "of 24 categories at most the 6 commonest among training rows are inputs" in found.said
     codes = [*found.cells("north", "icd"), *found.cells("south", "icd")]
     assert [column.labels[int(code or 0)] for code in codes] == icd
     few = read(tmp_path, path, **PLAIN, **declared, max_categories=30).schema.columns[1]

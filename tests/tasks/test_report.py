@@ -16,7 +16,7 @@ from federated.objectives.regression import Regression
 from federated.objectives.survival import Survival
 from federated.results import ALL, RoundRow
 from tasks.announce import description
-from tasks.comparison import Row, best, comparison, worst_in_words
+from tasks.comparison import Row, best, comparison, few_events, worst_in_words
 from tasks.report import REPORT, render, table
 from tasks.report_files import (
     CURVES,
@@ -302,6 +302,16 @@ def test_tiles_stand_on_one_basis_and_name_the_event(tmp_path: Path) -> None:
     for words in ("AUPRC (died)", "F1 (died)", "Calibration of died", "The event is died."):
         assert words in text
     assert "AUROC (died)" not in text
+
+
+def test_hospitals_with_few_events_are_named(tmp_path: Path) -> None:
+    results = read_results(write_sample(tmp_path))
+    assert few_events(results) is None  # nobody says which class is the event
+    run = results.run.model_copy(update={"event": "died"})
+    rare = results.hospitals["va"].model_copy(update={"prevalence": 2 / 40})
+    hospitals = results.hospitals | {"va": rare}
+    given = results.model_copy(update={"run": run, "hospitals": hospitals})
+    assert few_events(given) == "Few test rows with or without the event: va 2 of 40"
 
 
 def test_what_bins_may_have_moved_is_said(tmp_path: Path) -> None:
