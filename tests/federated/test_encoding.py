@@ -91,7 +91,7 @@ def test_categories_of_test_rows_alone_have_no_input() -> None:
     unseen[raw.test, 3] = 3
     module, _ = to_data([replace(raw, features=unseen)], settings_of("federated"))
     assert not [name for name in module.encoding.names if name in ("ward=3", "ward=other")]
-    assert "'3'; read as 0, the commonest" in " ".join(module.encoding.notes)
+    assert "read as the commonest, '0'" in " ".join(module.encoding.notes)
     rows = torch.tensor([[0, 0, 0, 3, 0], [0, 0, 0, 0, 0]], dtype=torch.float64)
     first, second = Preprocess(module.encoding)(rows)
     assert torch.equal(first, second)
