@@ -83,10 +83,10 @@ def prefect_restarted(struck: Struck) -> Iterator[None]:
 @contextmanager
 def mlflow_down(struck: Struck) -> Iterator[None]:
     """The MLflow server is away for three rounds of a run that it knows."""
-    until(lambda: struck.copied() != [], 60)
+    until(lambda: struck.copied() != [], 300)
     before = struck.newest()
     struck.mlflow.kill()
-    until(lambda: struck.newest() >= before + 3, 60)
+    until(lambda: struck.newest() >= before + 3, 300)
     yield
     struck.mlflow.start()
 

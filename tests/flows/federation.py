@@ -31,7 +31,7 @@ from tests.flows.patients import SCHEMA, TABLE, Patients, made_up, write
 from tests.hosts import Host
 from tests.wardround.command import SCRIPT
 
-END_SECONDS, JOIN_SECONDS = 20, 120
+END_SECONDS, JOIN_SECONDS = 60, 120
 ANY = {
     **dict.fromkeys(("models", "algorithms", "columns", "max_rounds", "hours")),
     "min_rows": 1,

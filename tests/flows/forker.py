@@ -41,7 +41,7 @@ def main(template: Path, scratch: Path, sockets: list[int]) -> None:
     gc.collect()  # an artifact store's idle threads end with it
     for other in threading.enumerate():
         if other is not threading.main_thread():
-            other.join(timeout=10)
+            other.join(timeout=60)
     gc.freeze()  # the children's garbage collector leaves these pages shared
     assert threading.active_count() == 1, f"threads do not survive a fork: {threading.enumerate()}"
     servers = [_fork(_serve, number, sockets) for number in sockets]

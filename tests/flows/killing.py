@@ -96,7 +96,7 @@ def lanes(template: Path, scratch: Path, prefect_url: str) -> Iterator[Lanes]:
     finally:
         for lane in started:
             lane.close()
-        forker.wait(timeout=60)
+        forker.wait(timeout=300)
 
 
 def _start(

@@ -28,7 +28,7 @@ from tests.flows.federation import World, table_world, until
 from tests.flows.traces import contents, forms, leaks
 
 pytestmark = pytest.mark.slow
-END = 120  # seconds
+END = 300  # seconds
 PLAN_OF_NORTH = ArtifactFilter(key=ArtifactFilterKey(any_=["plan-north"]))
 MODEL = "reports/model.safetensors"
 WATCHED = ROOT / "tests" / "flows" / "watched"

@@ -17,7 +17,7 @@ from federated.config import load
 from tasks.job import load_job
 from tests.conftest import merged
 from tests.flows.faults import DAY, FAULTS, Struck, clock, fill, small_disk
-from tests.flows.federation import World, alone, table_world, until
+from tests.flows.federation import JOIN_SECONDS, World, alone, table_world, until
 from tests.flows.killing import KILLED, lanes
 from tests.flows.patients import write
 from tests.servers import Server, mlflow_server, prefect_server
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 MODEL = "reports/model.safetensors"
 DISK = "disk"
 ROUNDS = 40
-END = 120  # seconds
+END = 300  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_servers_exchange_and_sites_fail_one_after_another_and_nothing_is_lost(
             assert before < ROUNDS - 5, f"{fault.__name__}: nothing is left to go on with"
             with fault(struck):
                 pass
-            until(lambda last=before: newest(world, project) >= last + 2, 60)
+            until(lambda last=before: newest(world, project) >= last + 2, END)
         assert run.wait(timeout=END) == 0, world.ours.log("faults")
         assert copied(url) == list(range(ROUNDS + 1))
     assert (project / MODEL).read_bytes() == alone(world, "faults", {}, **settings)
@@ -136,7 +136,7 @@ def test_a_hospital_that_hangs_past_its_deadline_is_missing_by_name_and_comes_ba
     world: World,
 ) -> None:
     rounds = 12
-    settings = {"quorum": 2, "deadline_s": 2.0, "retries": 0}
+    settings = {"quorum": 2, "deadline_s": 8.0, "retries": 0}
     project = world.ours.deployed(world.make("hangs", run={"rounds": rounds}), **settings)
     run = world.ours.begin(project)
     until(lambda: newest(world, project) >= 2, END)
@@ -162,8 +162,8 @@ def missed(world: World, project: Path) -> int:
 def test_a_coordinator_killed_at_every_write_of_its_journal_ends_with_the_same_bytes(
     world: World, prefect: tuple[Server, str], tmp_path: Path
 ) -> None:
-    """Each time it goes on within ten seconds, to the next write, where it is killed again; with
-    control variates, of which each hospital keeps its own."""
+    """Each time it goes on without waiting for a deadline, to the next write, where it is killed
+    again; with control variates, of which each hospital keeps its own."""
     settings: dict[str, Any] = {"run": {"rounds": 2}, "algorithm": {"name": "scaffold"}}
     template = world.make("template", **settings)
     write(world.patients, template)
@@ -178,10 +178,10 @@ def test_a_coordinator_killed_at_every_write_of_its_journal_ends_with_the_same_b
         for number, point in enumerate(points):
             code, seconds = lane.run(chain, at=point)
             assert code == KILLED, f"{point}: {code}"
-            assert number == 0 or seconds < 10, f"{point}: {seconds} s"
+            assert number == 0 or seconds < JOIN_SECONDS, f"{point}: {seconds} s"
         code, seconds = lane.run(chain)
         assert code == 0, (chain / "run.log").read_text()
-        assert seconds < 10
+        assert seconds < JOIN_SECONDS
     assert len(points) >= 11
     expected = alone(world, "chain", {}, **settings)
     assert (chain / MODEL).read_bytes() == (whole / MODEL).read_bytes() == expected

@@ -26,7 +26,7 @@ FIRST_USER = 61_000
 PREFECT, TLS = 4200, 4443  # ports; each host has its own
 LOG_IN = "wardround:a long password"
 MODEL = "reports/model.safetensors"
-END = 180  # seconds
+END = 300  # seconds
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Queue:
         """Wait until it is this hospital's turn in this round."""
         with self._changed:
             turn = self._due.index((number, name))
-            if not self._changed.wait_for(lambda: len(self.answered) == turn, timeout=60):
+            if not self._changed.wait_for(lambda: len(self.answered) == turn, timeout=300):
                 raise TimeoutError(f"{name} has waited for its turn in round {number}")
             self.answered.append((number, name))
             self._changed.notify_all()

@@ -24,7 +24,7 @@ pytestmark = [
 ]
 LOG_IN = "wardround:longword"
 NAME, WORD = "coordinator", "anotherlongword"
-ROUNDS, END = 3, 180
+ROUNDS, END = 3, 300
 AT, MLFLOW_HOST = "@postgres:5432/", "mlflow.example.org"
 VALUES = {
     "POSTGRES_PASSWORD": "word1",

@@ -65,9 +65,9 @@ def test_a_killed_study_goes_on_and_runs_nothing_twice(
         study.wait_until(lambda: done(project) >= 1, 120)
         workers = [one for one in family(study.process.pid) if "study_worker" in str(one.cmdline())]
         study.process.send_signal(signal.SIGKILL)
-        study.process.wait(timeout=30)
+        study.process.wait(timeout=120)
         assert len(workers) == 2
-        _, alive = psutil.wait_procs(workers, timeout=30)
+        _, alive = psutil.wait_procs(workers, timeout=120)
         assert alive == []  # workers end when nobody orders from them any more
     before = {p: p.read_bytes() for p in project.glob(f"reports/studies/small/*/*/{RUN_FILE}")}
     again = wardround(project, "study", "study.yaml", "--jobs", "2", **home)

@@ -102,7 +102,7 @@ def waiting(client: SyncPrefectClient) -> FlowRun:
     paused = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
     )
-    for _ in range(200):
+    for _ in range(1200):
         found = client.read_flow_runs(flow_filter=name, flow_run_filter=paused)
         if found:
             return found[0]
@@ -115,12 +115,12 @@ def test_a_run_without_a_quorum_is_paused_says_why_and_goes_on_once_resumed(
 ) -> None:
     with ThreadPoolExecutor(1) as threads:
         context = copy_context()  # Prefect's settings
-        run = threads.submit(context.run, without_a_quorum, 60)
+        run = threads.submit(context.run, without_a_quorum, 600)
         paused = waiting(client)
         assert paused.state is not None
         assert paused.state.message == WHY
         resume(str(paused.id))
-        assert run.result(timeout=30) == "went on"
+        assert run.result(timeout=120) == "went on"
     assert f"wardround resume {paused.id}" in capsys.readouterr().out
     with pytest.raises(WardroundError, match="is not resumed"):
         resume(str(paused.id))
@@ -135,7 +135,7 @@ def test_a_run_that_nobody_resumes_stops(client: SyncPrefectClient) -> None:
 
 def test_a_run_that_is_cancelled_while_paused_stops(client: SyncPrefectClient) -> None:
     with ThreadPoolExecutor(1) as threads:
-        run = threads.submit(copy_context().run, without_a_quorum, 60)
+        run = threads.submit(copy_context().run, without_a_quorum, 600)
         client.set_flow_run_state(waiting(client).id, Cancelling(), force=True)
         with pytest.raises(WardroundError, match="cancelled while it was paused"):
-            run.result(timeout=30)
+            run.result(timeout=120)

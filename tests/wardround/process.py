@@ -28,7 +28,7 @@ class Running:
                 raise TimeoutError(f"not within {seconds} s:\n{self.log.read_text()}")
             time.sleep(0.25)
 
-    def says(self, text: str, seconds: float = 60) -> None:
+    def says(self, text: str, seconds: float = 300) -> None:
         """Wait until its output has `text`."""
         self.wait_until(lambda: text in self.log.read_text(), seconds)
 
@@ -38,7 +38,7 @@ class Running:
         self.process.send_signal(number)
         code = self.process.wait(timeout=180)
         others = [one for one in everyone if one.pid != self.process.pid]
-        _, alive = psutil.wait_procs(others, timeout=30)
+        _, alive = psutil.wait_procs(others, timeout=120)
         assert not alive, [one.cmdline() for one in alive]
         return code
 
@@ -63,8 +63,8 @@ def running(project: Path, *arguments: str, **changes: str) -> Iterator[Running]
         left = family(process.pid) if process.poll() is None else []
         for one in left:
             one.kill()
-        process.wait(timeout=30)
-        psutil.wait_procs(left, timeout=30)
+        process.wait(timeout=120)
+        psutil.wait_procs(left, timeout=120)
 
 
 def family(pid: int) -> list[psutil.Process]:

@@ -73,7 +73,7 @@ def test_a_running_dask_cluster_gives_the_same_bytes_though_a_worker_is_killed(
     with ThreadPoolExecutor(1) as threads:
         killed = threads.submit(kill_one, cluster, project)
         same(project, FEDAVG, *scheduler)
-        assert 1 <= killed.result(timeout=60) < 9
+        assert 1 <= killed.result(timeout=300) < 9
 
 
 def test_a_rounds_weights_outlive_the_only_worker_that_has_them(cluster: Any) -> None:
@@ -90,14 +90,14 @@ def test_a_rounds_weights_outlive_the_only_worker_that_has_them(cluster: Any) ->
         while holders[0] in client.who_has().get(ticket.key, ()):
             time.sleep(0.02)  # whoever asks it before the scheduler knows waits for 30 s
         read = client.submit(ticket.read, workers=[other], pure=False)
-        assert read.result(timeout=30) == b"weights"
+        assert read.result(timeout=120) == b"weights"
 
 
 def kill_one(cluster: Any, project: Path) -> int:
     """Kill a worker once a round is in the journal; the rounds that were."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not (found := committed(project)):
-        assert time.monotonic() < until, "no round within a minute"
+        assert time.monotonic() < until, "no round within five minutes"
         time.sleep(0.02)
     os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
     return found

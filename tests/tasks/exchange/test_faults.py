@@ -101,7 +101,7 @@ class Met:
         try:
             return self.remote.train(replace(self.order, round=number), {}).update
         finally:
-            thread.join(timeout=10)
+            thread.join(timeout=60)
 
     def refused(self) -> list[str]:
         return [str(d["why"]) for what, _, _, d in self.events if what == "refused"]
@@ -313,16 +313,19 @@ def test_a_late_update_counts_in_the_next_round_if_nothing_newer_comes(
             met.train(silent, number=2)
         assert met.refused() == ["round: round is 1, 2 is waited for"]
         return
+    if newer:
+        met.remote = replace(met.remote, seconds=120)  # as long as the answer takes
     update = met.train(right if newer else silent, number=2)
     assert update.round == (2 if newer else 1)
     assert [e[2:] for e in met.events if e[0] == "late"] == [(2, {"of": 1})]
     assert met.refused() == []
+    met.remote = replace(met.remote, seconds=1.5)
     with pytest.raises(AbsentError):  # it counts once
         met.train(silent, number=3)
 
 
 def test_a_late_update_is_checked_like_any_other(met: Met) -> None:
-    met.remote = replace(met.remote, seconds=1.0, late=Late("next"))
+    met.remote = replace(met.remote, seconds=3.0, late=Late("next"))
     with pytest.raises(AbsentError):
         met.train(silent)
     assert met.hospital.last is not None
