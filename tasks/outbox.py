@@ -9,7 +9,6 @@ Only a run that MLflow never knew at all is not begun. After a fault the run is 
 where it was deleted meanwhile it is restored, or made anew and copied from round 0.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from federated.errors import WardroundError
 from tasks.faults import first_line, reason
 from tasks.journal import Journal
 from tasks.round_record import RoundRecord
+from tasks.telling import tell
 
 THREAD = "mlflow-outbox"
 _MIRRORED, _OPENED = "mirrored", "opened"
@@ -26,7 +26,6 @@ _AT_ONCE = 64  # rounds read and copied together
 _LEAST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between copies: what is finished meanwhile …
 _PAUSE = 4  # … goes together; times what a copy took: it has a fifth of one core at most
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 15.0  # seconds, before the copy is tried again
-_log = logging.getLogger(__name__)
 
 
 def silent(what: str, journal: Path, error: Exception | None) -> WardroundError:
@@ -161,7 +160,7 @@ class Outbox:
         pause = min(max(_LEAST_PAUSE, _PAUSE * took), _LONGEST_PAUSE)
         with self._changed:
             if self._error is not None:
-                _log.warning("MLflow answers again")
+                tell("MLflow answers again")
             self._error, self._progress = None, time.monotonic()
             self._changed.notify_all()
             if self._open and self._mirrored >= 0:
@@ -171,9 +170,7 @@ class Outbox:
         """Remember the error and wait; True if it is final."""
         with self._changed:
             if self._error is None and self._known and not self._ended:
-                _log.warning(
-                    "MLflow does not answer; rounds are copied later (%s)", first_line(error)
-                )
+                tell(f"MLflow does not answer; rounds are copied later ({first_line(error)})")
             self._error, self._open = error, False
             self._changed.notify_all()
             if not self._known:

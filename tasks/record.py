@@ -4,7 +4,6 @@ The copy is made by the outbox's thread (`tasks/outbox.py`): training does not w
 for its import. At the end everything is copied before the model is logged.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from tasks.export import Scoring
     from tasks.mirror import Mirror
 
-_log = logging.getLogger(__name__)
 _SECONDS_AT_THE_END = 60.0  # without any progress, until MLflow is given up
 _SECONDS_AFTER_A_FAULT = 10.0
 
@@ -101,7 +99,7 @@ class Recorder:
                     mirror.complete(rounds)
                 mirror.close(status)
         except WardroundError as error:
-            _log.warning("%s", error)
+            tell(str(error))
 
     def stop(self) -> None:
         """Mark the run KILLED, and say what is kept. Rounds that MLflow has not got yet wait for
@@ -112,15 +110,17 @@ class Recorder:
             tell(f"stopped: {kept}; the same command goes on from there")
         else:
             tell("stopped before the first round; the same command begins again")
-        if not self._outbox.opened(_SECONDS_AFTER_A_FAULT):
-            _log.warning("MLflow does not answer: the run is not marked KILLED there")
+        opened = self._outbox.opened(_SECONDS_AFTER_A_FAULT)
+        self._outbox.end()  # which would begin the run again after a fault
+        if not opened:
+            tell("MLflow does not answer: the run is not marked KILLED there")
             return
         assert self._mirror is not None, "an outbox that is open has begun the run"
         try:
             with self._mirror.answering():
                 self._mirror.close("KILLED")
         except WardroundError as error:
-            _log.warning("%s", error)
+            tell(str(error))
 
     def end(self) -> None:
         """No more copies to MLflow."""

@@ -7,7 +7,6 @@ and the timestamp comes from the journal, so copying a round again after a crash
 """
 
 import json
-import logging
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,12 +36,12 @@ from tasks.lasting import lasting
 from tasks.mlflow_database import client_of
 from tasks.quantiles import defined, quantiles
 from tasks.round_record import RoundRecord
+from tasks.telling import tell
 
 JOURNAL_TAG = "wardround.journal"
 _METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1000, 100  # MLflow's limits of one call
 _INPUTS_AT_ONCE = 500  # SQLite's variables in one statement are bounded
 _T = TypeVar("_T")
-_logger = logging.getLogger(__name__)
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # which page MLflow opens
 
 
@@ -260,7 +259,7 @@ def _experiment(client: MlflowClient, name: str, uri: str, project: Path) -> str
     if found is not None:
         if found.lifecycle_stage == LifecycleStage.DELETED:
             client.restore_experiment(found.experiment_id)
-            _logger.warning("MLflow's experiment %r was deleted: it is restored", name)
+            tell(f"MLflow's experiment {name!r} was deleted: it is restored")
         return str(found.experiment_id)
     local = uri.startswith("sqlite:")
     artifacts = (lasting(project) / "mlruns" / "artifacts").resolve().as_uri() if local else None
@@ -282,17 +281,22 @@ def _known(client: MlflowClient, experiment_id: str, journal: str) -> dict[str, 
     for run in found.values():
         if run.info.lifecycle_stage == LifecycleStage.DELETED:
             client.restore_run(run.info.run_id)
-            _logger.warning("MLflow's run %r was deleted: it is restored", run.info.run_name)
+            tell(f"MLflow's run {run.info.run_name!r} was deleted: it is restored")
     return found
 
 
 def _describe(
     tracked: TrackedRun, parameters: Mapping[str, Any], hospitals: Mapping[str, str]
 ) -> None:
-    """Parameters and input data sets; MLflow accepts the same values again."""
-    params = [Param(k, str(v)) for k, v in parameters.items()]
+    """Parameters and input data sets. MLflow keeps a parameter's first value: what a later command
+    of this run had in its place, which changes no number, is a tag."""
+    known = tracked.client.get_run(tracked.parent).data.params
+    params = [Param(k, str(v)) for k, v in parameters.items() if k not in known]
     for some in _some(params, _PARAMS_AT_ONCE):
         tracked.client.log_batch(tracked.parent, params=some)
+    for name, value in parameters.items():
+        if known.get(name, str(value)) != str(value):
+            tag_run(tracked, f"wardround.resumed_with.{name}", str(value))
     inputs = {hospital: _input(hospital, md5) for hospital, md5 in hospitals.items()}
     for hospital, run_id in tracked.hospitals.items():
         tracked.client.log_inputs(run_id, [inputs[hospital]])

@@ -166,8 +166,9 @@ def is_whole(run: Run, rounds: int) -> None:
 
 
 def test_a_deleted_run_is_restored_by_the_same_command(
-    local: Run, caplog: pytest.LogCaptureFixture
+    local: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # as on a terminal
     for run_id in local.tracked.ids[:2]:
         local.tracked.client.delete_run(run_id)
     before = local.tracked.ids
@@ -177,7 +178,20 @@ def test_a_deleted_run_is_restored_by_the_same_command(
     assert local.tracked.ids == before
     assert local.copied == [0, 1, 2, 3, 4]
     is_whole(local, 5)
-    assert "MLflow's run 'run' was deleted: it is restored" in caplog.text
+    assert "MLflow's run 'run' was deleted: it is restored" in capsys.readouterr().err
+
+
+def test_settings_that_change_no_number_may_change_when_a_run_goes_on(
+    tmp_path: Path, migrated_database: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    (tmp_path / "mlflow.db").write_bytes(migrated_database.read_bytes())
+    for parallel in (True, False):
+        given = {"run.parallel": parallel, "run.seed": 1}
+        found = tracking.open_run(uri, tmp_path, "test", "run", "j", {}, given, {})
+    data = found.client.get_run(found.parent).data
+    assert data.params == {"run.parallel": "True", "run.seed": "1"}
+    assert data.tags["wardround.resumed_with.run.parallel"] == "False"
 
 
 def test_a_run_that_is_deleted_while_it_goes_on_is_restored(local: Run) -> None:
