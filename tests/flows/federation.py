@@ -50,6 +50,7 @@ class Federation:
     logs: Path
     url: str
     joined: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    trainings: list[subprocess.Popen[bytes]] = field(default_factory=list)
     hosts: dict[str, Host] = field(default_factory=dict)
     own: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -85,7 +86,8 @@ class Federation:
 
     def begin(self, project: Path) -> subprocess.Popen[bytes]:
         """Start a coordinator's training."""
-        return self._start("coordinator", ("train",), project, project.name)
+        self.trainings.append(self._start("coordinator", ("train",), project, project.name))
+        return self.trainings[-1]
 
     def log(self, name: str) -> str:
         """What a process has written so far."""
@@ -104,7 +106,11 @@ class Federation:
         return any((e["event"], e["hospital"], e["round"]) == wanted for e in self.events(folder))
 
     def end(self) -> None:
-        """End all that has joined."""
+        """End all that has joined, and trainings that a failing test left."""
+        for process in self.trainings:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         for process in self.joined.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
