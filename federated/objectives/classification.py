@@ -24,6 +24,7 @@ from federated.intervals import (
     f1,
     mean_of_sums,
     separate,
+    unless_few,
 )
 from federated.metrics import Measure, Metrics, Reading, metrics, ratio
 from federated.objectives._rows import reduced, require, require_some, wide
@@ -116,16 +117,17 @@ class ClassCounts(Counts):
         hits, true = self.confusion.diagonal(), self.confusion.sum(axis=1)
         recalls = [estimated_share(int(h), int(t)) for h, t in zip(hits, true, strict=True) if t]
         groups = ranked(self.scores, self.order)
+        rarer = int(true.min()) if len(true) == 2 else self.rows
         return metrics(
             self.rows,
             {
-                "loss": mean_of_sums(self.loss, self.loss2, self.rows, ONE),
+                "loss": unless_few(mean_of_sums(self.loss, self.loss2, self.rows, ONE), rarer),
                 "accuracy": estimated_share(int(hits.sum()), self.rows),
                 "balanced_accuracy": separate(recalls) if len(recalls) > 1 else NONE,
                 "auroc": rank_intervals.auroc(groups),
                 "auprc": rank_intervals.auprc(groups),
                 "f1": self._f1(),
-                "brier": mean_of_sums(self.brier, self.brier2, self.rows, ONE),
+                "brier": unless_few(mean_of_sums(self.brier, self.brier2, self.rows, ONE), rarer),
                 "ece": calibration_error(self.calibration),
             },
             rank_intervals.bounds(groups),

@@ -15,7 +15,7 @@ from federated import histograms, rank_intervals
 from federated.counts import MOST_ROWS, Counts, agree, fixed, squared
 from federated.curves import Curve, of_confidence, roc_points
 from federated.histograms import ONE, Ints, calibrated, calibration_error
-from federated.intervals import dependent, estimated_share, f1, mean_of_sums
+from federated.intervals import dependent, estimated_share, f1, mean_of_sums, unless_few
 from federated.metrics import Measure, Metrics, Reading, metrics, ratio
 from federated.objectives._rows import no_classes, reduced, require, require_some, wide
 from federated.ranking import NOBODY, possible, ranked, standing, stands
@@ -113,11 +113,11 @@ class LabelCounts(Counts):
         present = [c for c in self.confusion if c[2] + c[3]]
         groups = ranked(self.scores, self.order[:labels])
         together = ranked(_and_together(self.scores)[labels:], self.order[labels:])
-        cell = ONE * labels
+        cell, rarer = ONE * labels, min(missed + true, self.rows * labels - missed - true)
         return metrics(
             self.rows,
             {
-                "loss": mean_of_sums(self.loss, self.loss2, self.rows, cell),
+                "loss": unless_few(mean_of_sums(self.loss, self.loss2, self.rows, cell), rarer),
                 "subset_accuracy": estimated_share(self.right, self.rows),
                 "hamming_loss": mean_of_sums(false + missed, self.wrong2, self.rows, labels),
                 "auroc": rank_intervals.auroc(groups),
@@ -125,7 +125,7 @@ class LabelCounts(Counts):
                 "auroc_micro": rank_intervals.auroc(together, labels),
                 "auprc_micro": rank_intervals.auprc(together, labels),
                 "f1": dependent([f1(int(c[3]), int(c[1] + c[2])) for c in present]),
-                "brier": mean_of_sums(self.brier, self.brier2, self.rows, cell),
+                "brier": unless_few(mean_of_sums(self.brier, self.brier2, self.rows, cell), rarer),
                 "ece": calibration_error(self.calibration, labels),
             },
             rank_intervals.bounds(groups) | rank_intervals.bounds(together, "_micro"),

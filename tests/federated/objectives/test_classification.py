@@ -134,3 +134,13 @@ def test_encode_strata_and_tally() -> None:
     classes = np.array([2, 0, 2])
     assert THREE.strata(classes) is classes
     assert THREE.tally(classes) == {"0": 1, "1": 0, "2": 2}
+
+
+def test_loss_and_brier_of_rows_nearly_without_events_have_no_interval() -> None:
+    """All rows alike spread nowhere: an interval would be a point beside the truth."""
+    outputs = torch.full((1000, 1), math.log(0.001 / 0.999), dtype=torch.float64)
+    for events, known in ((0, False), (4, False), (5, True)):
+        targets = (torch.arange(1000) < events).long()
+        found = Classification(("no", "yes")).count(outputs, targets, 2000, 15).metrics()
+        assert found["loss"] is not None
+        assert ("loss" in found.intervals, "brier" in found.intervals) == (known, known)
