@@ -7,7 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from federated.metrics import Measure, Metrics, Reading, Worst, summary
+from federated.intervals import Interval
+from federated.metrics import Measure, Metrics, Reading, summary
 from federated.results import Alone, Pooled, Results
 from tasks.shown import MISSING, UNKNOWN, Figure, doubts, figure, number
 
@@ -60,21 +61,20 @@ def best(row: Row, measure: Measure) -> str | None:
     winner = min(known, key=lambda name: measure.badness(known[name]))
     ours = figures[winner].interval
     theirs = [figures[name].interval for name in known if name != winner]
-    if ours is None or any(
-        t is None or (t.low <= ours.high and ours.low <= t.high) for t in theirs
-    ):
-        return None
-    return winner
+    return winner if all(_apart(ours, t) for t in theirs) else None
+
+
+def _apart(left: Interval | None, right: Interval | None) -> bool:
+    if left is None or right is None:
+        return False
+    return left.high < right.low or right.high < left.low
 
 
 def titled(measure: Measure, results: Results) -> str:
     """The measure's label, with the class that it is about: `AUPRC (died)`."""
     event = results.run.event
-    return (
-        measure.label
-        if event is None or measure.name not in _OF_EVENT
-        else f"{measure.label} ({event})"
-    )
+    of_event = event is not None and measure.name in _OF_EVENT
+    return f"{measure.label} ({event})" if of_event else measure.label
 
 
 def worst_in_words(results: Results, measure: Measure) -> str | None:
@@ -86,11 +86,11 @@ def worst_in_words(results: Results, measure: Measure) -> str | None:
     shown, rows = figure(here, measure.name), f"{here.rows} test rows"
     if shown.interval is None:
         return f"{worst.hospital}, {rows}"
-    noise = "" if _beyond(shown, worst, results, measure) else ", within noise of all"
+    noise = "" if _beyond(shown, results, measure) else ", within noise of all"
     return f"{worst.hospital}, {rows}, {shown.span}{noise}"
 
 
-def _beyond(shown: Figure, worst: Worst, results: Results, measure: Measure) -> bool:
+def _beyond(shown: Figure, results: Results, measure: Measure) -> bool:
     """Is the whole interval of the worst hospital on the bad side of the figure over all rows?"""
     overall = results.overall[measure.name]
     if shown.interval is None or overall is None:

@@ -86,8 +86,8 @@ def _faults_as_ours() -> Iterator[None]:
 def take(model: str, uri: str) -> Shelved:
     """Load NAME@ALIAS, NAME/VERSION, a run's id, a URI of MLflow, or a model's folder.
 
-    uri: of MLflow. Raises WardroundError for a model that is not there or is not one of ours; the
-    code in a model that somebody else made is not run.
+    uri: of MLflow. Raises WardroundError for a model that is not there or does not say that it is
+    one of ours. Loading runs the code in the model: who may write to this MLflow is trusted.
     """
     mlflow.set_tracking_uri(uri)
     where = _uri(model, MlflowClient(uri))
