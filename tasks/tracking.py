@@ -299,9 +299,20 @@ def _describe(
             tag_run(tracked, f"wardround.resumed_with.{name}", str(value))
     inputs = {hospital: _input(hospital, md5) for hospital, md5 in hospitals.items()}
     for hospital, run_id in tracked.hospitals.items():
-        tracked.client.log_inputs(run_id, [inputs[hospital]])
+        _log_inputs(tracked.client, run_id, [inputs[hospital]])
     for several in _some(list(inputs.values()), _INPUTS_AT_ONCE):
-        tracked.client.log_inputs(tracked.parent, list(several))
+        _log_inputs(tracked.client, tracked.parent, several)
+
+
+def _log_inputs(client: MlflowClient, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+    """Link data sets to a run. MLflow looks whether it knows them and then adds them: of two runs
+    that begin on the same data at once, one is refused, and finds them there when it asks again."""
+    try:
+        client.log_inputs(run_id, list(inputs))
+    except MlflowException as error:
+        if "IntegrityError" not in str(error):
+            raise
+        client.log_inputs(run_id, list(inputs))
 
 
 def _input(name: str, md5: str) -> DatasetInput:
